@@ -1,0 +1,1 @@
+"""Query results to Persado over SFTP: query, format, encode, encrypt, upload, .DONE."""
