@@ -143,7 +143,8 @@ class _Reader:
         if not rest or rest[0] == "|":
             self._refuse(colon, f"{name} needs an argument; {example}")
         if rest[0] in "'\"":
-            self._refuse(colon, f"the colon after {name} is missing; write {name}:{rest.split('|')[0].rstrip()}")
+            meant = f"write {name}:{rest.split('|')[0].rstrip()}"
+            self._refuse(colon, f"the colon after {name} is missing; {meant if meant.isprintable() else example}")
         if rest[0] != ":":
             self._refuse(colon, f"expected a colon after {name}; {example}")
         start = colon + 1 + len(rest[1:]) - len(rest[1:].lstrip())
