@@ -6,14 +6,26 @@ import difflib
 from collections.abc import Iterable
 
 
+def closest(word: str, known: Iterable[str]) -> str | None:
+    """
+    Find the known name that a word resembles most, capital letters aside.
+
+    :param word: what a person wrote.
+    :param known: the names that would have been right.
+    :return: one of them, or None when no name is near.
+    """
+    by_lower = {name.lower(): name for name in known}
+    near = difflib.get_close_matches(word.lower(), by_lower, n=1)
+    return by_lower[near[0]] if near else None
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """
-    Suggest the known name that a word resembles most, capital letters aside.
+    Suggest the known name that a word resembles most.
 
     :param word: what a person wrote.
     :param known: the names that would have been right.
     :return: ``; did you mean "…"?`` for the end of an error's text, or nothing when no name is near.
     """
-    by_lower = {name.lower(): name for name in known}
-    near = difflib.get_close_matches(word.lower(), by_lower, n=1)
-    return f'; did you mean "{by_lower[near[0]]}"?' if near else ""
+    near = closest(word, known)
+    return f'; did you mean "{near}"?' if near else ""

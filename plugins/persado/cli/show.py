@@ -1,0 +1,106 @@
+"""``python -m persado show``: what an orchestration inherits, and from where."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from persado.cli.config_dir import add_config_dir, config_dir
+from persado.cli.validate import timing
+from persado.errors import ConfigurationError
+from persado.settings import Column, Configuration, Delivery, load
+from persado.settings.problems import did_you_mean
+from persado.settings.reference import as_yaml
+
+
+def add(commands: Any) -> None:
+    """
+    Add the command.
+
+    :param commands: where parsers of commands are added
+    """
+    parser = commands.add_parser("show", help="print an orchestration's effective settings and where they come from")
+    parser.add_argument("orchestration", metavar="ORCHESTRATION", help="its name: a file in orchestrations/, no .yaml")
+    add_config_dir(parser)
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """
+    Print an orchestration with all that it inherits.
+
+    :param arguments: the parsed arguments
+    :raises ConfigurationError: if there is none of that name, or it is not valid
+    """
+    folder = config_dir(arguments)
+    delivery = find(load(folder), arguments.orchestration, folder)
+    for title, rows in (
+        (f"Orchestration {delivery.name}", list(_overview(delivery))),
+        ("Settings", list(_settings(delivery))),
+        ("Columns", list(_columns(delivery))),
+    ):
+        print(f"{title}\n{_table(rows)}\n")
+    return 0
+
+
+def find(configuration: Configuration, name: str, folder: Path) -> Delivery:
+    """
+    Find a delivery by its name.
+
+    :param configuration: what was loaded
+    :param name: the orchestration's name
+    :param folder: where it was loaded from
+    :raises ConfigurationError: with a similar name, or with the mistakes that stop it
+    """
+    if name in configuration.deliveries:
+        return configuration.deliveries[name]
+    if (folder / "orchestrations" / f"{name}.yaml").is_file():
+        raise ConfigurationError("\n".join(str(error) for error in configuration.errors))
+    known = list(configuration.deliveries)
+    guess = did_you_mean(name, known) or (f" There are: {', '.join(known)}." if known else "")
+    raise ConfigurationError(f"there is no orchestration {name!r} in {folder}.{guess}")
+
+
+def _overview(delivery: Delivery) -> Iterator[Sequence[str]]:
+    orchestration = delivery.orchestration
+    yield "description", orchestration.description
+    yield "query", f"queries/{orchestration.query}"
+    yield "source", orchestration.source
+    yield "data template", f"{delivery.data_template_name}: {delivery.data_template.description}"
+    yield "destination", f"{delivery.destination_name}: {delivery.destination.description}"
+    yield "connection", delivery.destination.connection
+    yield "workflow", timing(delivery)
+    yield "execution", orchestration.execution
+    yield "rows", as_yaml(orchestration.rows.model_dump(exclude_none=True))
+    yield "on_empty", orchestration.on_empty
+    yield "business users", "may send" if delivery.access.business_users else "may not send"
+    yield "limited PII", "may send" if delivery.access.limited_pii else "may not send"
+    yield "asset", delivery.asset
+
+
+def _settings(delivery: Delivery) -> Iterator[Sequence[str]]:
+    for key, value in delivery.settings.model_dump(exclude_none=False).items():
+        yield key, as_yaml(value), delivery.origins[key]
+
+
+def _columns(delivery: Delivery) -> Iterator[Sequence[str]]:
+    columns = delivery.data_template.columns
+    if columns is None:
+        yield ("every column of the query, as it comes",)
+    for column in columns or ():
+        yield column.name, _source(column), "PII" if column.pii else ""
+
+
+def _source(column: Column) -> str:
+    if column.constant:
+        return f"constant {as_yaml(column.value)}"
+    return f"from {column.source}" if column.source != column.name else ""
+
+
+def _table(rows: Sequence[Sequence[str]]) -> str:
+    widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
+    return "\n".join(
+        ("  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))).rstrip() for row in rows
+    )

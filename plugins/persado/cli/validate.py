@@ -1,0 +1,58 @@
+"""``python -m persado validate``: what is wrong, or else what runs when."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any
+
+from persado.cli.config_dir import add_config_dir, config_dir
+from persado.settings import Delivery, Scheduled, WhenChanged, load
+
+
+def add(commands: Any) -> None:
+    """
+    Add the command.
+
+    :param commands: where parsers of commands are added
+    """
+    parser = commands.add_parser("validate", help="check all files of a folder of configuration")
+    add_config_dir(parser)
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """
+    Print each mistake, or each orchestration if there is none.
+
+    :param arguments: the parsed arguments
+    """
+    folder = config_dir(arguments)
+    configuration = load(folder)
+    for error in configuration.errors:
+        print(error, file=sys.stderr)
+    if configuration.errors:
+        return 1
+    deliveries = configuration.deliveries.values()
+    for delivery in deliveries:
+        print(f"{delivery.name} -> {delivery.destination_name}, {timing(delivery)}")
+    templates = {delivery.data_template_name for delivery in deliveries}
+    destinations = {delivery.destination_name for delivery in deliveries}
+    counts = ((len(deliveries), "orchestration"), (len(templates), "data template"), (len(destinations), "destination"))
+    print(f"{', '.join(f'{count} {word}' + 's' * (count != 1) for count, word in counts)} in {folder}: all valid")
+    return 0
+
+
+def timing(delivery: Delivery) -> str:
+    """
+    Say when a delivery runs.
+
+    :param delivery: the delivery
+    """
+    match delivery.orchestration.workflow:
+        case Scheduled() as workflow:
+            changed = f", only if {' or '.join(workflow.only_if_changed)} changed" if workflow.only_if_changed else ""
+            return f"{workflow.schedule} ({workflow.timezone}){changed}"
+        case WhenChanged() as workflow:
+            return f"when {' and '.join(workflow.when_changed)} changed"
+    return "manual"

@@ -1,0 +1,63 @@
+"""A delivery: an orchestration with all that it inherits, ready to become a DAG and a run of the pipeline."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from persado.settings.contract import Contract
+from persado.settings.file_settings import Settings
+from persado.settings.models import Access, DataTemplate, Destination, Orchestration
+
+
+@dataclass(frozen=True, kw_only=True)
+class Delivery:
+    """
+    What is sent, where, when and how; everything is checked.
+
+    :param name: the orchestration's name, which is the DAG's id
+    :param orchestration: what its file says
+    :param data_template_name: the name of its data template
+    :param data_template: what that file says
+    :param destination_name: the name of its destination
+    :param destination: what that file says
+    :param settings: the effective settings
+    :param origins: for each setting where its value is from: ``destinations/persado.yaml:7`` or ``default``
+    :param access: what destination and data template both allow
+    :param contract: the column contract, if there is one
+    :param config_dir: the folder that holds all the files
+    """
+
+    name: str
+    orchestration: Orchestration
+    data_template_name: str
+    data_template: DataTemplate
+    destination_name: str
+    destination: Destination
+    settings: Settings
+    origins: Mapping[str, str]
+    access: Access
+    contract: Contract | None
+    config_dir: Path
+
+    @property
+    def has_pii(self) -> bool:
+        """Whether a column is marked as personal data."""
+        return any(column.pii for column in self.data_template.columns or ())
+
+    @property
+    def asset(self) -> str:
+        """The asset's URI, which is its name too."""
+        return f"persado://{self.destination_name}/{self.name}"
+
+    @property
+    def query_file(self) -> Path:
+        """The SQL file."""
+        return self.config_dir / "queries" / self.orchestration.query
+
+    @property
+    def public_key_file(self) -> Path | None:
+        """The file of the OpenPGP public key; None without encryption, and where Airflow holds the key."""
+        key = self.settings.pgp_public_key
+        return self.config_dir / "keys" / key if isinstance(key, str) else None

@@ -1,0 +1,52 @@
+"""The parameters of a run: JSON Schemas, from which Airflow makes the form of a manual run."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field, JsonValue
+
+from persado.settings.fields import mistake
+
+# What every DAG of this project offers by itself.
+RESERVED = frozenset({"dry_run", "reason"})
+
+Schema = dict[str, JsonValue]
+
+
+def _schema(schema: Schema) -> Schema:
+    # Imported here because it is slow to import and few orchestrations have parameters.
+    from jsonschema import FormatChecker  # type: ignore[import-untyped]  # has no stubs
+    from jsonschema.exceptions import SchemaError, ValidationError  # type: ignore[import-untyped]  # has no stubs
+    from jsonschema.validators import validator_for  # type: ignore[import-untyped]  # has no stubs
+    from referencing import Registry
+
+    declared: Any = schema
+    kind = validator_for(declared)
+    try:
+        kind.check_schema(declared)
+        if "default" in schema:
+            # The empty registry keeps a "$ref" to another host from being fetched.
+            kind(declared, registry=Registry(), format_checker=FormatChecker()).validate(schema["default"])
+    except SchemaError as error:
+        raise mistake(f"is no JSON Schema: {error.message}.", *error.absolute_path) from None
+    except ValidationError as error:
+        raise mistake(f"does not fit the parameter's own schema: {error.message}.", "default") from None
+    # A schema can fail in as many ways as jsonschema has code: whatever it is, the schema is what to mend.
+    except Exception as error:
+        raise mistake(f"is a JSON Schema that cannot be used: {type(error).__name__}: {error}.") from None
+    return schema
+
+
+def _names(params: dict[str, Schema]) -> dict[str, Schema]:
+    for name in params:
+        if not name.isidentifier() or not name.isascii():
+            raise mistake(
+                "a parameter's name may hold letters, digits and _ only and not begin with a digit. Rename it.", name
+            )
+        if name in RESERVED:
+            raise mistake("is a parameter that every orchestration has already. Choose another name.", name)
+    return params
+
+
+Params = Annotated[dict[str, Annotated[Schema, AfterValidator(_schema)]], Field(), AfterValidator(_names)]
