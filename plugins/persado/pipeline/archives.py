@@ -1,0 +1,122 @@
+"""
+The containers that an encoding writes: a single stream or tar; zip has a module of its own.
+
+They write straight on, never seek back, and know neither clock nor user, so that the same members give the same bytes
+on a disk, in a pipe and on a remote site. Each has ``begin``, ``write`` and ``end`` for a member and ``finish`` for
+the whole; what lacks its ``finish`` is a truncated file, and readers say so.
+"""
+
+from __future__ import annotations
+
+import tarfile
+import zlib
+from collections.abc import Callable
+from typing import Protocol
+
+Write = Callable[[bytes], object]
+
+DEFAULT_LEVEL = 6
+GZIP_WINDOW = 31  # zlib's way to ask for the gzip format: no name and no time in its header
+
+
+class Deflater(Protocol):
+    """What compresses, in the manner of zlib's compression objects."""
+
+    def compress(self, data: bytes, /) -> bytes:
+        """Take data, give what is ready."""
+
+    def flush(self) -> bytes:
+        """Give the rest, trailer included."""
+
+
+def deflater(level: int | None, window: int) -> Deflater:
+    """
+    Make the compressor: every compressed byte of this project comes from here.
+
+    :param level: 0 (none) to 9 (best), None for the default.
+    :param window: zlib's ``wbits``, which also says the format.
+    """
+    return zlib.compressobj(DEFAULT_LEVEL if level is None else level, zlib.DEFLATED, window)
+
+
+class Container(Protocol):
+    """How members become one file."""
+
+    def begin(self, name: str, size: int | None) -> None:
+        """Begin a member; its size, if known, is exact."""
+
+    def write(self, data: bytes) -> None:
+        """Take the member's next bytes."""
+
+    def end(self) -> None:
+        """End the member."""
+
+    def finish(self) -> None:
+        """Write what makes the file complete."""
+
+
+class Single:
+    """
+    No container: exactly one member, and nothing of its name.
+
+    :param write: takes the bytes.
+    """
+
+    def __init__(self, write: Write) -> None:
+        self._write = write
+        self._members = 0
+
+    def begin(self, name: str, size: int | None) -> None:
+        """Begin the only member."""
+        self._members += 1
+        if self._members > 1:
+            raise ValueError(f"{name!r} is the second member, but this encoding holds one; use zip, tar or tgz")
+
+    def write(self, data: bytes) -> None:
+        """Pass on the bytes."""
+        self._write(data)
+
+    def end(self) -> None:
+        """End the only member."""
+
+    def finish(self) -> None:
+        """Make sure that there was a member."""
+        if not self._members:
+            raise ValueError("this encoding holds one member, and none was written")
+
+
+class Tar:
+    """
+    A POSIX tar file, with an extended (pax) header only for names and sizes that the plain one cannot hold.
+
+    :param write: takes the bytes.
+    """
+
+    def __init__(self, write: Write) -> None:
+        self._write = write
+        self._offset = 0
+
+    def begin(self, name: str, size: int | None) -> None:
+        """Write the member's header, which holds the size, so that it must be known."""
+        if size is None:
+            raise ValueError(f"the size of {name!r} must be known before it goes into a tar file")
+        info = tarfile.TarInfo(name)  # owned by 0:0 without names, mode 0644, time 0
+        info.size = size
+        self._put(info.tobuf(tarfile.PAX_FORMAT, "utf-8", "strict"))
+
+    def write(self, data: bytes) -> None:
+        """Pass on the bytes."""
+        self._put(data)
+
+    def end(self) -> None:
+        """Fill up the last block."""
+        self._put(bytes(-self._offset % tarfile.BLOCKSIZE))
+
+    def finish(self) -> None:
+        """Write the end mark, and fill up the last record as GNU tar does."""
+        self._put(bytes(2 * tarfile.BLOCKSIZE))
+        self._put(bytes(-self._offset % tarfile.RECORDSIZE))
+
+    def _put(self, data: bytes) -> None:
+        self._write(data)
+        self._offset += len(data)
