@@ -4,7 +4,7 @@ from pathlib import PurePosixPath
 
 import pendulum
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from persado.errors import ConfigurationError
@@ -263,6 +263,7 @@ templates = st.one_of(st.text(), st.lists(pieces, max_size=12).map("".join))
 dates = st.datetimes(datetime(1900, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC))
 
 
+@settings(deadline=None)
 @given(templates, st.booleans(), st.text(), dates)
 def test_any_template_gives_a_name_below_the_folder_or_is_refused(
     template: str, allow: bool, text: str, moment: datetime
@@ -282,6 +283,7 @@ def test_any_template_gives_a_name_below_the_folder_or_is_refused(
     assert not any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in name)
 
 
+@settings(deadline=None)
 @given(st.text(), st.text())
 def test_text_values_never_escape(campaign: str, group: str) -> None:
     values = NameValues(now=NOW, orchestration="o", run_id="r", campaign_name=campaign, group_name=group)

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from persado.errors import ConfigurationError
@@ -211,6 +211,7 @@ def test_an_empty_pattern() -> None:
         JodaPattern.parse("")
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_any_text_is_understood_or_refused(text: str) -> None:
     try:
@@ -220,6 +221,7 @@ def test_any_text_is_understood_or_refused(text: str) -> None:
     assert isinstance(pattern.format(AFTERNOON), str)
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="'abTyd- ", max_size=12))
 def test_quoted_text_comes_out_as_it_is(text: str) -> None:
     assert written("'" + text.replace("'", "''") + "x'", AFTERNOON) == text + "x"
