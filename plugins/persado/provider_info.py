@@ -1,10 +1,88 @@
-"""What Airflow's provider discovery reads; loaded in every Airflow process, so standard library only."""
+"""What Airflow's provider discovery reads; it loads in every Airflow process, so standard library only."""
 
 from __future__ import annotations
 
 from typing import Any
 
+_SECRET = {"type": ["string", "null"], "format": "password"}
+_SECONDS = {"type": ["number", "null"], "exclusiveMinimum": 0}
+
 
 def get_provider_info() -> dict[str, Any]:
-    """Declare the connection type `persado` and the options of the `[persado]` section."""
-    return {"package-name": "persado-airflow", "name": "Persado", "description": "Query results to Persado over SFTP."}
+    """Declare the connection type ``persado`` with its form, and the options of the section ``[persado]``."""
+    return {
+        "package-name": "persado-airflow",
+        "name": "Persado",
+        "description": "Sends query results to Persado over SFTP.",
+        "connection-types": [
+            {
+                "connection-type": "persado",
+                "hook-class-name": "persado.hooks.PersadoHook",
+                "hook-name": "Persado",
+                "ui-field-behaviour": {
+                    "hidden-fields": ["schema", "extra"],
+                    "relabeling": {"host": "Site", "login": "Account", "password": "Pass phrase"},
+                    "placeholders": {
+                        "host": "psftp.persado.com (Europe: eu-psftp.persado.com)",
+                        "port": "22",
+                        "login": "<persado_account_name>_amp",
+                    },
+                },
+                "conn-fields": {
+                    "host_key": {
+                        "label": "Host key",
+                        "description": (
+                            "The site's public key, as 'ssh-ed25519 AAAA...' or a line of known_hosts; several for a "
+                            "rotation, one a line. Without it nothing is sent: the connection test shows the site's "
+                            "key, to be compared with what Persado tells you."
+                        ),
+                        "schema": {"type": ["string", "null"], "format": "multiline"},
+                    },
+                    "private_key": {
+                        "label": "Private key",
+                        "description": "Instead of a pass phrase: a private key in OpenSSH or PEM form.",
+                        "schema": _SECRET,
+                    },
+                    "private_key_passphrase": {
+                        "label": "Private key's pass phrase",
+                        "description": "What the private key is encrypted with, if it is.",
+                        "schema": _SECRET,
+                    },
+                    "connect_timeout": {
+                        "label": "Connect time-out",
+                        "description": "Seconds to wait for the connection, and as long for the login. Default: 10.",
+                        "schema": _SECONDS,
+                    },
+                    "channel_timeout": {
+                        "label": "Channel time-out",
+                        "description": "Seconds to wait for any single answer of the site. Default: 60.",
+                        "schema": _SECONDS,
+                    },
+                },
+            }
+        ],
+        "config": {
+            "persado": {
+                "description": "Deliveries to Persado.",
+                "options": {
+                    "config_dir": {
+                        "description": "The folder of destinations, data templates, orchestrations, queries and keys.",
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": None,
+                        "default": "{AIRFLOW_HOME}/include/persado",
+                    },
+                    "stage_uri": {
+                        "description": (
+                            "Where a delivery's files rest between two tasks: a private local folder, or object "
+                            "storage (s3://...) where workers share no disk."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "s3://aws_default@bucket/persado",
+                        "default": "file://{AIRFLOW_HOME}/stage",
+                    },
+                },
+            }
+        },
+    }

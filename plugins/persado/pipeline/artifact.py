@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from typing import BinaryIO, Protocol
+import io
+from typing import TYPE_CHECKING, Protocol
 
 from pydantic import BaseModel, ConfigDict
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer  # in collections.abc from Python 3.12 on
 
 
 class Artifact(BaseModel):
@@ -31,28 +35,34 @@ class Artifact(BaseModel):
 class Sink(Protocol):
     """What a stage writes into."""
 
-    def write(self, data: bytes, /) -> object:
+    def write(self, data: Buffer, /) -> object:
         """Take all of the bytes."""
 
 
-class MeasuredSink:
+class MeasuredSink(io.RawIOBase):
     """
     Pass bytes on, counting and hashing them on the way, so that nothing is read twice.
 
-    :param sink: where the bytes go
+    :param sink: where the bytes go; left open
     """
 
-    def __init__(self, sink: BinaryIO) -> None:
+    def __init__(self, sink: Sink) -> None:
+        super().__init__()
         self._sink = sink
         self._sha256 = hashlib.sha256()
         self.bytes = 0
 
-    def write(self, data: bytes, /) -> int:
+    def writable(self) -> bool:
+        """Return that it is."""
+        return True
+
+    def write(self, data: Buffer, /) -> int:
         """Write all of the bytes."""
-        self._sink.write(data)
-        self._sha256.update(data)
-        self.bytes += len(data)
-        return len(data)
+        view = memoryview(data).cast("B")
+        self._sink.write(view)
+        self._sha256.update(view)
+        self.bytes += len(view)
+        return len(view)
 
     @property
     def sha256(self) -> str:

@@ -10,73 +10,43 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from persado.pipeline.columns import Cells, cells
-
-QuoteMode = Literal["all", "all_non_null", "special_characters", "all_non_numeric", "none"]
-LineEnding = Literal["LF", "CRLF"]
+from persado.settings.file_settings import Settings
 
 QUOTE = '"'
-LINE_ENDINGS: dict[LineEnding, str] = {"LF": "\n", "CRLF": "\r\n"}
+LINE_ENDINGS = {"LF": "\n", "CRLF": "\r\n"}
 _NUMBER_CHARACTERS = "0123456789+-.e"
 
 
-@dataclass(frozen=True)
-class Layout:
-    """
-    How rows become text.
-
-    :param delimiter: the character between two fields
-    :param quote_mode: which fields stand in double quotes
-    :param escape_character: what stands before a quote or escape character inside a quoted field (without it, a
-        quote is doubled), and in mode ``none`` before delimiter, escape character, CR and LF
-    :param line_ending: what ends the header and every row; line breaks inside values stay as they are
-    :param header: whether the first line names the columns
-    :param null_text: the text of NULL, never quoted unless the mode is ``all``
-    :param nan_text: the text of NaN and the infinities; None refuses them
-    :param row_number: the name of a leading column that counts the rows from 1; None leaves it out
-    """
-
-    delimiter: str = ","
-    quote_mode: QuoteMode = "special_characters"
-    escape_character: str | None = None
-    line_ending: LineEnding = "LF"
-    header: bool = True
-    null_text: str = ""
-    nan_text: str | None = None
-    row_number: str | None = None
-
-
-def header(columns: Sequence[str], layout: Layout) -> bytes:
-    """Give the header line, or nothing where the layout has none."""
-    if not layout.header:
+def header(columns: Sequence[str], settings: Settings) -> bytes:
+    """Give the header line, or nothing where the settings want none."""
+    if not settings.header:
         return b""
-    names = [*([layout.row_number] if layout.row_number else []), *columns]
-    return block(_lines([Cells(pa.array([name], pa.string()), number=False) for name in names], layout))
+    names = [*([settings.row_number] if settings.row_number else []), *columns]
+    return block(_lines([Cells(pa.array([name], pa.string()), number=False) for name in names], settings))
 
 
-def lines(batch: pa.RecordBatch, layout: Layout, *, first_row: int = 1) -> pa.LargeStringArray:
+def lines(batch: pa.RecordBatch, settings: Settings, *, first_row: int = 1) -> pa.LargeStringArray:
     """
     Give one text line for each row, line ending included.
 
     :param batch: the rows
-    :param layout: how they are written
+    :param settings: how they are written
     :param first_row: the number of the batch's first row in the whole delivery, counted from 1
     :raises ConfigurationError: for a value that has no text, with its row and column, never the value
     """
     columns = [
-        cells(column, name=name, first_row=first_row, nan_text=layout.nan_text)
+        cells(column, name=name, first_row=first_row, nan_text=settings.nan_text)
         for name, column in zip(batch.schema.names, batch.columns, strict=True)
     ]
-    if layout.row_number:
+    if settings.row_number:
         numbers = pa.array(range(first_row, first_row + batch.num_rows), pa.int64()).cast(pa.string())
         columns.insert(0, Cells(numbers, number=True))
-    return _lines(columns, layout)
+    return _lines(columns, settings)
 
 
 def block(lines: pa.LargeStringArray) -> bytes:
@@ -92,71 +62,71 @@ def line_offsets(lines: pa.LargeStringArray) -> memoryview:
     return memoryview(lines.buffers()[1]).cast("q")[lines.offset : lines.offset + len(lines) + 1]
 
 
-def _lines(columns: Sequence[Cells], layout: Layout) -> pa.LargeStringArray:
-    fields = [_field(column, layout).cast(pa.large_string()) for column in columns]
-    ending = LINE_ENDINGS[layout.line_ending]
+def _lines(columns: Sequence[Cells], settings: Settings) -> pa.LargeStringArray:
+    fields = [_field(column, settings).cast(pa.large_string()) for column in columns]
+    ending = LINE_ENDINGS[settings.line_ending]
     fields[-1] = pc.binary_join_element_wise(fields[-1], pa.scalar(ending, pa.large_string()), _large(""))
-    return pc.binary_join_element_wise(*fields, _large(layout.delimiter)) if len(fields) > 1 else fields[0]
+    return pc.binary_join_element_wise(*fields, _large(settings.field_delimiter)) if len(fields) > 1 else fields[0]
 
 
 def _large(value: str) -> pa.Scalar:
     return pa.scalar(value, pa.large_string())
 
 
-def _field(column: Cells, layout: Layout) -> pa.Array:
-    found = _escaped(column.text, layout) if layout.quote_mode == "none" else _quoted(column, layout)
+def _field(column: Cells, settings: Settings) -> pa.Array:
+    found = _escaped(column.text, settings) if settings.quote_mode == "none" else _quoted(column, settings)
     if found.null_count:
-        null_text = layout.null_text
-        if layout.quote_mode == "all":
-            null_text = QUOTE + _escape_quotes(pa.array([null_text]), layout)[0].as_py() + QUOTE
+        null_text = settings.null_text
+        if settings.quote_mode == "all":
+            null_text = QUOTE + _escape_quotes(pa.array([null_text]), settings)[0].as_py() + QUOTE
         found = found.fill_null(null_text)
     return found
 
 
-def _quoted(column: Cells, layout: Layout) -> pa.Array:
-    if layout.quote_mode == "special_characters":
-        if column.number is True and _numbers_are_plain(layout):
+def _quoted(column: Cells, settings: Settings) -> pa.Array:
+    if settings.quote_mode == "special_characters":
+        if column.number is True and _numbers_are_plain(settings):
             return column.text
-        needed = _has_special_characters(column.text, layout)
-    elif layout.quote_mode == "all_non_numeric":
-        if column.number is True and layout.nan_text is None:
+        needed = _has_special_characters(column.text, settings)
+    elif settings.quote_mode == "all_non_numeric":
+        if column.number is True and settings.nan_text is None:
             return column.text
         needed = pc.invert(column.number) if isinstance(column.number, pa.Array) else not column.number
     else:
         needed = True
     if needed is False or (isinstance(needed, pa.Array) and not pc.any(needed).as_py()):
         return column.text
-    quoted = pc.binary_join_element_wise(QUOTE, _escape_quotes(column.text, layout), QUOTE, "")
+    quoted = pc.binary_join_element_wise(QUOTE, _escape_quotes(column.text, settings), QUOTE, "")
     return quoted if needed is True else pc.if_else(needed, quoted, column.text)
 
 
-def _numbers_are_plain(layout: Layout) -> bool:
+def _numbers_are_plain(settings: Settings) -> bool:
     """Whether no number can hold a special character: then the search for them is spared."""
-    return layout.nan_text is None and not layout.null_text and layout.delimiter not in _NUMBER_CHARACTERS
+    return settings.nan_text is None and not settings.null_text and settings.field_delimiter not in _NUMBER_CHARACTERS
 
 
-def _has_special_characters(column: pa.Array, layout: Layout) -> pa.Array:
+def _has_special_characters(column: pa.Array, settings: Settings) -> pa.Array:
     # Commons CSV's QuoteMode.MINIMAL: besides the obvious ones it quotes what begins with a character up to "#"
     # or ends with one up to the space, because parsers trip over those.
-    special = re.escape(layout.delimiter + QUOTE + (layout.escape_character or ""))
+    special = re.escape(settings.field_delimiter + QUOTE + (settings.escape_character or ""))
     found = pc.match_substring_regex(column, rf"[{special}\r\n]|\A[\x00-#]|[\x00- ]\z|\A\z")
-    if layout.null_text:
-        found = pc.or_(found, pc.equal(column, layout.null_text))
+    if settings.null_text:
+        found = pc.or_(found, pc.equal(column, settings.null_text))
     return found
 
 
-def _escape_quotes(column: pa.Array, layout: Layout) -> pa.Array:
-    escape = layout.escape_character
+def _escape_quotes(column: pa.Array, settings: Settings) -> pa.Array:
+    escape = settings.escape_character
     if escape is None or escape == QUOTE:
         return pc.replace_substring(column, QUOTE, QUOTE * 2)
     return _prefix(column, re.escape(escape + QUOTE), escape)
 
 
-def _escaped(column: pa.Array, layout: Layout) -> pa.Array:
-    escape = layout.escape_character
+def _escaped(column: pa.Array, settings: Settings) -> pa.Array:
+    escape = settings.escape_character
     if escape is None:
         return column
-    return _prefix(column, re.escape(layout.delimiter + escape) + r"\r\n", escape)
+    return _prefix(column, re.escape(settings.field_delimiter + escape) + r"\r\n", escape)
 
 
 def _prefix(column: pa.Array, characters: str, escape: str) -> pa.Array:

@@ -1,0 +1,109 @@
+"""An orchestration as an Airflow DAG. No validation and no I/O: what arrives here has been checked."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from airflow.sdk import DAG, Asset, BaseOperator, CronDataIntervalTimetable, Param
+
+from persado.operators import (
+    PersadoEncodeOperator,
+    PersadoEncryptOperator,
+    PersadoExtractOperator,
+    PersadoFormatOperator,
+    PersadoSuccessFileOperator,
+    PersadoUploadOperator,
+)
+from persado.settings import Delivery, Scheduled, WhenChanged
+
+RETRIES = 5
+"""How often a task is tried again after a transient error; :mod:`persado.retries` says after how long."""
+
+# Without a start date a schedule begins at its next interval: catchup is off.
+_LONG_AGO = datetime(2020, 1, 1)  # in the schedule's own zone, see below
+
+
+def make_dag(delivery: Delivery) -> DAG:
+    """
+    Make the DAG of an orchestration.
+
+    :param delivery: the orchestration with all that it inherits
+    """
+    orchestration = delivery.orchestration
+    with DAG(
+        dag_id=delivery.name,
+        description=orchestration.description or None,
+        schedule=_schedule(delivery),
+        start_date=_start(delivery),
+        catchup=False,
+        max_active_runs=1,  # two runs may write the same file name
+        params={name: _param(schema) for name, schema in orchestration.params.items()},
+        tags=sorted(
+            {"persado", delivery.destination_name, *orchestration.tags, *(["pii"] if delivery.has_pii else [])}
+        ),
+        template_searchpath=str(delivery.config_dir / "queries"),
+        default_args={"owner": orchestration.owner or "persado", "retries": RETRIES},
+        doc_md=orchestration.description or None,
+    ) as dag:
+        _stages(delivery)
+    return dag
+
+
+def _param(schema: dict[str, Any]) -> Param:
+    return Param(**schema)
+
+
+def _schedule(delivery: Delivery) -> Any:
+    workflow = delivery.orchestration.workflow
+    if isinstance(workflow, Scheduled):
+        return CronDataIntervalTimetable(workflow.schedule, timezone=workflow.timezone)
+    if isinstance(workflow, WhenChanged):
+        return [Asset(name) for name in workflow.when_changed]
+    return None
+
+
+def _start(delivery: Delivery) -> datetime:
+    workflow = delivery.orchestration.workflow
+    zone = ZoneInfo(workflow.timezone if isinstance(workflow, Scheduled) else "UTC")
+    day = delivery.orchestration.start_date
+    return datetime(day.year, day.month, day.day, tzinfo=zone) if day else _LONG_AGO.replace(tzinfo=zone)
+
+
+def _stages(delivery: Delivery) -> None:
+    orchestration, settings = delivery.orchestration, delivery.settings
+    shared: dict[str, Any] = {"settings": settings}
+    site: dict[str, Any] = {
+        **shared,
+        "persado_conn_id": delivery.destination.connection,
+        "destination": delivery.destination_name,
+    }
+    if delivery.destination.pool:
+        site["pool"] = delivery.destination.pool
+    asset: dict[str, Any] = {"outlets": [Asset(name=delivery.asset, uri=delivery.asset)]}
+    keys_folder = delivery.config_dir / "keys"
+
+    last: BaseOperator = PersadoExtractOperator(
+        task_id="extract",
+        sql=orchestration.query,
+        conn_id=orchestration.source,
+        columns=delivery.data_template.columns,
+        rows=orchestration.rows,
+        on_empty=orchestration.on_empty,
+        orchestration=delivery.name,
+        campaign_name=orchestration.campaign_name,
+        group_name=orchestration.group_name,
+        keys_folder=keys_folder,
+        **shared,
+    )
+    last = PersadoFormatOperator(task_id="format", previous=last.output, **shared)
+    if settings.encoding != "none":
+        last = PersadoEncodeOperator(task_id="encode", previous=last.output, **shared)
+    if settings.pgp_public_key is not None:
+        last = PersadoEncryptOperator(task_id="encrypt", previous=last.output, keys_folder=keys_folder, **shared)
+    if not settings.success_file:
+        PersadoUploadOperator(task_id="upload", previous=last.output, **site, **asset)
+        return
+    last = PersadoUploadOperator(task_id="upload", previous=last.output, **site)
+    PersadoSuccessFileOperator(task_id="success_file", previous=last.output, **site, **asset)

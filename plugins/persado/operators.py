@@ -1,0 +1,375 @@
+"""
+The stages of a delivery as Airflow operators.
+
+They are what the DAGs of the orchestrations are made of, and can be used in a hand-written DAG::
+
+    settings = {"filename_template": "segment.csv.gz", "encoding": "gzip", "remote_folder": "/inbox"}
+    extract = PersadoExtractOperator(task_id="extract", sql="segment.sql", conn_id="warehouse", settings=settings)
+    format_ = PersadoFormatOperator(task_id="format", previous=extract.output, settings=settings)
+    encode = PersadoEncodeOperator(task_id="encode", previous=format_.output, settings=settings)
+    upload = PersadoUploadOperator(task_id="upload", previous=encode.output, settings=settings)
+    PersadoSuccessFileOperator(task_id="success_file", previous=upload.output, settings=settings)
+
+Every stage returns a :class:`~persado.pipeline.receipt.Handover`, which says where its files are; the files stay in
+the stage area. The last one puts the :class:`~persado.pipeline.receipt.Receipt` into the events of its outlet assets.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import posixpath
+from abc import abstractmethod
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow.sdk import Asset, BaseOperator
+from airflow.sdk.exceptions import AirflowSkipException
+
+from persado.airflow_config import config_dir, stage_root
+from persado.errors import PersadoError
+from persado.hooks import PersadoHook
+from persado.keys import public_key, signing_key
+from persado.pipeline import chained
+from persado.pipeline.guards import EmptyResult, OnEmpty, check_rows
+from persado.pipeline.names import Names
+from persado.pipeline.pgp_keys import expiry_warning
+from persado.pipeline.receipt import DeliveredFile, Handover, Receipt, StageRecord
+from persado.pipeline.stage_area import StageArea
+from persado.pipeline.success_file import write_success_file
+from persado.pipeline.upload import Upload, upload
+from persado.progress import Progress
+from persado.retries import PersadoRetryPolicy
+from persado.settings import Column, RowGuards, Settings
+from persado.settings.filename import NameValues
+from persado.source import open_source
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+    from airflow.sdk.definitions.retry_policy import RetryPolicy
+
+ABANDONED_AFTER = 3 * 24 * 3600
+"""The age in seconds from which on the files of a delivery that never ended are swept from the stage area."""
+
+
+class PersadoStageOperator(BaseOperator):
+    """
+    What all the stages share.
+
+    :param settings: the effective settings of the delivery, see ``docs/settings.md``
+    :param previous: the output of the stage before (templated)
+    :param retry_policy: which errors are worth another try; the default knows the project's own errors
+    """
+
+    template_fields: Sequence[str] = ("previous",)
+    stage: ClassVar[str]
+
+    def __init__(
+        self,
+        *,
+        settings: Settings | dict[str, Any],
+        previous: Any = None,
+        retry_policy: RetryPolicy | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(retry_policy=retry_policy or PersadoRetryPolicy(), **kwargs)
+        self.settings = Settings.model_validate(settings)
+        self.previous = previous
+
+    @abstractmethod
+    def run_stage(self, context: Context, progress: Progress) -> Handover:
+        """Do the stage's work and tell what came of it, without the record of this stage."""
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Run the stage; return the handover as plain data, for XCom."""
+        progress = Progress(self.stage, self.log)
+        try:
+            done = self.run_stage(context, progress)
+        except EmptyResult as outcome:
+            raise AirflowSkipException(str(outcome)) from None
+        except PersadoError as error:
+            self.log.error("%s", error)  # noqa: TRY400 - the message is complete; Airflow prints the traceback
+            # What led to the error may quote a customer's value: it must not reach the log with the traceback.
+            error.__cause__ = error.__context__ = None
+            raise
+        record = StageRecord(
+            stage=self.stage,
+            started=progress.started,
+            seconds=round(progress.seconds, 3),
+            rows=done.rows,
+            bytes=sum(artifact.bytes for artifact in done.artifacts),
+            files=len(done.artifacts),
+        )
+        progress.finish(record)
+        done = done.model_copy(update={"stages": (*done.stages, record)})
+        for asset in self.outlets:
+            if isinstance(asset, Asset):
+                receipt = self._receipt(context, done)
+                context["outlet_events"][asset].extra = receipt.model_dump(mode="json")
+        return done.model_dump(mode="json")
+
+    def handover(self) -> Handover:
+        """Give what the stage before has left."""
+        return Handover.model_validate(self.previous)
+
+    def names(self, handover: Handover) -> Names:
+        """Give the names of this run's files."""
+        return Names(self.settings, handover.values)
+
+    def area(self, handover: Handover) -> StageArea:
+        """Give the delivery's folder in the stage area."""
+        return StageArea(stage_root(), handover.delivery_id)
+
+    def remote_path(self, name: str) -> str:
+        """Give the full path at the site of a name below the remote folder."""
+        return posixpath.join(self.settings.remote_path, name)
+
+    def done_path(self, handover: Handover) -> str | None:
+        """Give the full path of the success file; None where there is to be none."""
+        return self.remote_path(self.names(handover).done()) if self.settings.success_file else None
+
+    def _receipt(self, context: Context, done: Handover) -> Receipt:
+        run = context["dag_run"]
+        return Receipt(
+            delivery_id=done.delivery_id,
+            orchestration=done.values.orchestration,
+            destination=getattr(self, "destination", None) or getattr(self, "persado_conn_id", ""),
+            dag_id=run.dag_id,
+            run_id=run.run_id,
+            triggered_by=run.triggering_user_name,
+            query_sha256=done.query_sha256,
+            read_by=done.read_by,
+            rows=done.rows,
+            files=tuple(
+                DeliveredFile(
+                    name=file.name,
+                    remote_path=self.remote_path(file.name),
+                    rows=file.rows,
+                    bytes=file.bytes,
+                    sha256=file.sha256,
+                )
+                for file in done.artifacts
+            ),
+            key_fingerprint=done.key_fingerprint,
+            done_path=self.done_path(done),
+            started=done.stages[0].started,
+            finished=datetime.now(UTC),
+            stages=done.stages,
+            warnings=done.warnings,
+        )
+
+
+class PersadoExtractOperator(PersadoStageOperator):
+    """
+    Run the query and keep the chosen columns of its rows in the stage area.
+
+    Everything that can be known to fail later is looked at first: the file's names and the receiver's key.
+
+    :param sql: the query, or the name of a ``.sql`` file (templated)
+    :param conn_id: Airflow connection of the warehouse (templated)
+    :param columns: which columns are sent and under which header; None sends every column as it comes
+    :param rows: how many rows are normal
+    :param on_empty: what to do when there are none: ``fail``, ``skip`` the run, or ``send`` a file without rows
+    :param orchestration: the name that file names and receipts show (templated)
+    :param campaign_name: the value of ``{{campaign_name}}`` in file names
+    :param group_name: the value of ``{{group_name}}`` in file names
+    :param keys_folder: the folder of key files; None is ``keys`` in ``[persado] config_dir``
+    """
+
+    template_fields: Sequence[str] = ("sql", "conn_id", "orchestration")
+    template_ext: Sequence[str] = (".sql",)
+    template_fields_renderers: ClassVar[dict[str, str]] = {"sql": "sql"}
+    stage = "extract"
+
+    def __init__(
+        self,
+        *,
+        sql: str,
+        conn_id: str,
+        columns: Sequence[Column | dict[str, Any]] | None = None,
+        rows: RowGuards | dict[str, Any] | None = None,
+        on_empty: OnEmpty = "fail",
+        orchestration: str = "{{ dag.dag_id }}",
+        campaign_name: str | None = None,
+        group_name: str | None = None,
+        keys_folder: str | Path | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.sql = sql
+        self.conn_id = conn_id
+        self.columns = None if columns is None else tuple(Column.model_validate(column) for column in columns)
+        self.rows = RowGuards.model_validate(rows or {})
+        self.on_empty = on_empty
+        self.orchestration = orchestration
+        self.campaign_name = campaign_name
+        self.group_name = group_name
+        self.keys_folder = keys_folder
+
+    def run_stage(self, context: Context, progress: Progress) -> Handover:
+        """Check what can be checked, run the query, judge the number of rows."""
+        delivery_id, values = _delivery_id(context), self._name_values(context)
+        Names(self.settings, values).check()
+        key = public_key(self.settings, Path(self.keys_folder or config_dir() / "keys"))
+        warning = expiry_warning(key, progress.started) if key else None
+        area = StageArea(stage_root(), delivery_id)
+        area.sweep(ABANDONED_AFTER)
+        with open_source(self.conn_id) as connection:
+            artifact, read_by = chained.extract_stage(
+                area, connection, self.sql, self.columns, self.settings, progress.add
+            )
+        warnings = (*([warning] if warning else []), *check_rows(artifact.rows, self.rows, self.on_empty))
+        for text in warnings:
+            self.log.warning("%s", text)
+        return Handover(
+            delivery_id=delivery_id,
+            values=values,
+            rows=artifact.rows,
+            artifacts=(artifact,),
+            read_by=read_by,
+            query_sha256=hashlib.sha256(self.sql.encode()).hexdigest(),
+            warnings=warnings,
+        )
+
+    def _name_values(self, context: Context) -> NameValues:
+        run = context["dag_run"]
+        return NameValues(
+            # The run's own start does not move when a task is tried again.
+            now=(run.start_date or run.run_after).astimezone(UTC),
+            orchestration=self.orchestration,
+            run_id=run.run_id,
+            data_interval_start=run.data_interval_start,
+            data_interval_end=run.data_interval_end,
+            logical_date=run.logical_date,
+            campaign_name=self.campaign_name,
+            group_name=self.group_name,
+        )
+
+
+class PersadoFormatOperator(PersadoStageOperator):
+    """Write the rows as delimited text, in one file or in parts."""
+
+    stage = "format"
+
+    def run_stage(self, context: Context, progress: Progress) -> Handover:
+        """Format the rows."""
+        before = self.handover()
+        files = chained.format_stage(
+            self.area(before), before.artifacts[0], self.names(before), self.settings, progress.add
+        )
+        return before.model_copy(update={"artifacts": files})
+
+
+class PersadoEncodeOperator(PersadoStageOperator):
+    """Compress the files, or put them into an archive."""
+
+    stage = "encode"
+
+    def run_stage(self, context: Context, progress: Progress) -> Handover:
+        """Encode the files."""
+        before = self.handover()
+        files = chained.encode_stage(
+            self.area(before), before.artifacts, self.names(before), self.settings, progress.add
+        )
+        return before.model_copy(update={"artifacts": files})
+
+
+class PersadoEncryptOperator(PersadoStageOperator):
+    """
+    Encrypt the files to the receiver's OpenPGP key.
+
+    :param keys_folder: the folder of key files; None is ``keys`` in ``[persado] config_dir``
+    """
+
+    stage = "encrypt"
+
+    def __init__(self, *, keys_folder: str | Path | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.keys_folder = keys_folder
+
+    def run_stage(self, context: Context, progress: Progress) -> Handover:
+        """Encrypt the files."""
+        before = self.handover()
+        key = public_key(self.settings, Path(self.keys_folder or config_dir() / "keys"))
+        if key is None:
+            raise TypeError("PersadoEncryptOperator needs the setting pgp_public_key")
+        files = chained.encrypt_stage(
+            self.area(before),
+            before.artifacts,
+            self.names(before),
+            self.settings,
+            key,
+            signing_key(self.settings),
+            progress.add,
+        )
+        return before.model_copy(update={"artifacts": files, "key_fingerprint": key.fingerprint})
+
+
+class PersadoUploadOperator(PersadoStageOperator):
+    """
+    Put the files at the site, each under its final name only when it is complete.
+
+    :param persado_conn_id: Airflow connection of the site (templated)
+    :param destination: the destination's name, for the receipt
+    """
+
+    template_fields: Sequence[str] = ("previous", "persado_conn_id")
+    stage = "upload"
+
+    def __init__(
+        self,
+        *,
+        persado_conn_id: str = PersadoHook.default_conn_name,
+        destination: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.persado_conn_id = persado_conn_id
+        self.destination = destination
+
+    def run_stage(self, context: Context, progress: Progress) -> Handover:
+        """Upload the files."""
+        before = self.handover()
+        area = self.area(before)
+        files = [Upload(self.remote_path(file.name), file.bytes, partial(area.open, file)) for file in before.artifacts]
+        with PersadoHook(self.persado_conn_id).session() as sftp:
+            upload(
+                sftp,
+                files,
+                delivery_id=before.delivery_id,
+                remote_folder=self.settings.remote_path,
+                done_path=self.done_path(before),
+                if_exists=self.settings.if_exists,
+                on_bytes=partial(progress.add, 0),
+            )
+        for file in files:
+            self.log.info("%s: %s bytes, complete", file.remote_path, f"{file.size:,}")
+        if not self.settings.success_file:
+            area.remove()
+        return before
+
+
+class PersadoSuccessFileOperator(PersadoUploadOperator):
+    """Write the ``.DONE`` file: the last thing at the site, after a last look at every file."""
+
+    stage = "success_file"
+
+    def run_stage(self, context: Context, progress: Progress) -> Handover:
+        """Write the success file, then empty the delivery's stage area."""
+        before = self.handover()
+        done_path = self.remote_path(self.names(before).done())
+        files = [(self.remote_path(file.name), file.bytes) for file in before.artifacts]
+        with PersadoHook(self.persado_conn_id).session() as sftp:
+            write_success_file(sftp, done_path, files, delivery_id=before.delivery_id)
+        self.log.info("%s is in place: %s rows in %s file(s) are delivered", done_path, before.rows, len(files))
+        self.area(before).remove()
+        return before
+
+
+def _delivery_id(context: Context) -> str:
+    """Mark a delivery: the same at every try of a run, another for every other run or extracting task."""
+    task = context["ti"]
+    parts = (task.dag_id, task.run_id, task.task_id, str(task.map_index))
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]

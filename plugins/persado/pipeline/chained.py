@@ -1,0 +1,118 @@
+"""The stages one by one, each from files of the stage area into files of the stage area."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from operator import itemgetter
+from typing import Any, BinaryIO
+
+from persado.pipeline.arrow_file import ArrowWriter, read_batches
+from persado.pipeline.artifact import Artifact
+from persado.pipeline.encode import encoded
+from persado.pipeline.encrypt import encrypted
+from persado.pipeline.extract import extract
+from persado.pipeline.names import Names
+from persado.pipeline.parts import parts
+from persado.pipeline.pgp_keys import PublicKey
+from persado.pipeline.pgp_signing import SigningKey
+from persado.pipeline.select import selector
+from persado.pipeline.stage_area import StageArea
+from persado.settings.columns import Column
+from persado.settings.file_settings import Settings
+
+BLOCK = 1 << 20
+
+OnProgress = Callable[[int, int], None]
+"""Told how many more rows and bytes were done."""
+
+
+def extract_stage(
+    area: StageArea,
+    connection: Any,
+    sql: str,
+    columns: Sequence[Column] | None,
+    settings: Settings,
+    on_progress: OnProgress,
+) -> tuple[Artifact, str]:
+    """
+    Run the query and keep its rows, chosen columns only, in Arrow's own format.
+
+    :return: the file, and how the rows were read
+    """
+    with extract(connection, sql, nan_text=settings.nan_text) as result, area.create("extract") as sink:
+        headers, select = selector(result.columns, columns)
+        writer = ArrowWriter(sink, headers)
+        rows = before = 0
+        for batch in result.batches:
+            writer.write(select(batch))
+            rows += batch.num_rows
+            on_progress(batch.num_rows, sink.bytes - before)
+            before = sink.bytes
+        writer.close()
+    return area.artifact("extract", sink, name="", rows=rows), result.path
+
+
+def format_stage(
+    area: StageArea, extracted: Artifact, names: Names, settings: Settings, on_progress: OnProgress
+) -> tuple[Artifact, ...]:
+    """Write the rows as delimited text: one file, or the parts of a split output."""
+    artifacts = []
+    with area.open(extracted) as source:
+        columns, batches = read_batches(source)
+        for part, blocks in itertools.groupby(parts(batches, columns, settings), key=itemgetter(0)):
+            rows = 0
+            with area.create(file := f"format-{part:07d}") as sink:
+                for _, count, text in blocks:
+                    sink.write(text)
+                    rows += count
+                    on_progress(count, len(text))
+            artifacts.append(area.artifact(file, sink, name=names.formatted(part), rows=rows))
+    return tuple(artifacts)
+
+
+def encode_stage(
+    area: StageArea, formatted: Sequence[Artifact], names: Names, settings: Settings, on_progress: OnProgress
+) -> tuple[Artifact, ...]:
+    """Compress each file, or put all of them into one archive."""
+    groups = [(names.archive(), formatted)] if names.one_archive else [(file.name, [file]) for file in formatted]
+    artifacts = []
+    for number, (name, members) in enumerate(groups, 1):
+        with (
+            area.create(file := f"encode-{number:07d}") as sink,
+            encoded(sink, settings.encoding, level=settings.compression_level, zip64=settings.zip64) as archive,
+        ):
+            for member in members:
+                with archive.member(names.member(member.name), member.bytes) as target:
+                    _copy(area, member, target, on_progress)
+        artifacts.append(area.artifact(file, sink, name=name, rows=sum(member.rows for member in members)))
+    return tuple(artifacts)
+
+
+def encrypt_stage(
+    area: StageArea,
+    encoded_files: Sequence[Artifact],
+    names: Names,
+    settings: Settings,
+    key: PublicKey,
+    signing: SigningKey | None,
+    on_progress: OnProgress,
+) -> tuple[Artifact, ...]:
+    """Encrypt each file to the receiver's key."""
+    artifacts = []
+    for number, clear in enumerate(encoded_files, 1):
+        with (
+            area.create(file := f"encrypt-{number:07d}") as sink,
+            encrypted(sink, key, armor=settings.pgp_armor, signing=signing) as target,
+        ):
+            _copy(area, clear, target, on_progress)
+        artifacts.append(area.artifact(file, sink, name=names.sent(clear.name), rows=clear.rows))
+    return tuple(artifacts)
+
+
+def _copy(area: StageArea, artifact: Artifact, target: BinaryIO, on_progress: OnProgress) -> None:
+    with area.open(artifact) as source:
+        while block := source.read(BLOCK):
+            target.write(block)
+            on_progress(0, len(block))
+    on_progress(artifact.rows, 0)

@@ -1,0 +1,84 @@
+"""How the files of one run are called, at the site and inside archives."""
+
+from __future__ import annotations
+
+import posixpath
+from dataclasses import dataclass, replace
+
+from persado.pipeline.encode import member_name
+from persado.settings.file_settings import Settings
+from persado.settings.filename import FilenameTemplate, NameValues, check_remote_name
+
+PGP_SUFFIX = ".pgp"
+DONE_SUFFIX = ".DONE"
+_ARCHIVES = ("zip", "tar", "tgz")
+
+
+@dataclass(frozen=True)
+class Names:
+    """
+    The names of one run's files, relative to the remote folder; the same at every retry.
+
+    :param settings: the effective settings
+    :param values: what the templates' placeholders stand for
+    """
+
+    settings: Settings
+    values: NameValues
+
+    @property
+    def one_archive(self) -> bool:
+        """Whether all parts of a split output go into one archive."""
+        return self.settings.split is not None and self.settings.encoding in _ARCHIVES
+
+    def formatted(self, part: int) -> str:
+        """
+        Give the name of a formatted file: of the one file, or of a part of a split output.
+
+        :param part: the part's number, counted from 1
+        :raises ConfigurationError: where the template asks for a value that this run does not have
+        """
+        settings = self.settings
+        if settings.split is None:
+            return self._render(settings.filename_template)
+        name = self._render(settings.split_filename_template, part)
+        if self.one_archive or settings.split_directory_template is None:
+            return name
+        return posixpath.join(self._render(settings.split_directory_template), name)
+
+    def archive(self) -> str:
+        """Give the name of the archive that holds all the parts of a split output."""
+        return self._render(self.settings.split_directory_template or self.settings.filename_template)
+
+    def member(self, formatted: str) -> str:
+        """Give the name of a formatted file inside its archive."""
+        return posixpath.basename(formatted) if self.one_archive else member_name(formatted, self.settings.encoding)
+
+    def sent(self, encoded: str) -> str:
+        """Give the name at the site of an encoded file: ``.pgp`` follows when it is encrypted."""
+        return encoded + PGP_SUFFIX if self.settings.pgp_public_key is not None else encoded
+
+    def done(self) -> str:
+        """
+        Give the name of the success file.
+
+        It is ``.DONE`` after the full name of what it vouches for: the file, the archive, or the folder that
+        holds the parts. Where parts lie loose in the remote folder, ``filename_template`` names it.
+        """
+        settings = self.settings
+        if settings.split is None or self.one_archive:
+            return self.sent(self.archive() if self.one_archive else self.formatted(1)) + DONE_SUFFIX
+        return self.archive() + DONE_SUFFIX
+
+    def check(self) -> None:
+        """
+        Render everything once, before anything runs.
+
+        :raises ConfigurationError: where a value is missing, or a suffix makes a name too long
+        """
+        for name in (self.sent(self.formatted(1)), self.done()):
+            check_remote_name(name)
+
+    def _render(self, template: str, part: int | None = None) -> str:
+        values = self.values if part is None else replace(self.values, file_number=part)
+        return FilenameTemplate.parse(template, allow_file_number=part is not None).render(values)

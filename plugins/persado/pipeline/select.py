@@ -1,0 +1,52 @@
+"""Which of the query's columns are sent, in which order and under which header."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import pyarrow as pa
+
+from persado.errors import ConfigurationError
+from persado.settings.columns import Column
+from persado.settings.spelling import did_you_mean
+
+
+def selector(
+    available: Sequence[str], columns: Sequence[Column] | None
+) -> tuple[tuple[str, ...], Callable[[pa.RecordBatch], pa.RecordBatch]]:
+    """
+    Prepare the choice of columns.
+
+    A column is found by its exact name, else by the one that differs in upper and lower case only, because
+    databases fold names differently.
+
+    :param available: the query's columns
+    :param columns: what the data template wants; None takes every column as it comes
+    :return: the headers, and a function that applies the choice to a batch
+    :raises ConfigurationError: for a column that the query does not give
+    """
+    if columns is None:
+        return tuple(available), lambda batch: batch
+    positions = [None if column.constant else _find(column, available) for column in columns]
+    headers = tuple(column.name for column in columns)
+
+    def select(batch: pa.RecordBatch) -> pa.RecordBatch:
+        arrays = [
+            pa.repeat(pa.scalar(column.value), batch.num_rows) if position is None else batch.column(position)
+            for column, position in zip(columns, positions, strict=True)
+        ]
+        return pa.RecordBatch.from_arrays(arrays, names=list(headers))
+
+    return headers, select
+
+
+def _find(column: Column, available: Sequence[str]) -> int:
+    if column.source in available:
+        return available.index(column.source)
+    folded = [index for index, name in enumerate(available) if name.lower() == column.source.lower()]
+    if len(folded) == 1:
+        return folded[0]
+    raise ConfigurationError(
+        f"the data template wants the column {column.source!r}, which the query does not give"
+        f"{did_you_mean(column.source, available)}; the query's columns: {', '.join(available)}"
+    )
