@@ -1,0 +1,107 @@
+"""A throw-away GnuPG home: it holds the keys of one ``with`` block, and is gone with its agent afterwards."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import gnupg
+
+from persado.errors import ConfigurationError
+
+# python-gnupg writes the first bytes of keys to its DEBUG log, private ones too. What it knows is raised from here.
+logging.getLogger("gnupg").addFilter(lambda record: False)
+
+_OPTIONS = ("--no-options", "--trust-model", "always", "--no-auto-key-locate", "--disable-dirmngr")
+# No smartcard. The usual strength of a protected private key, stated: the agent would measure for seconds to find one.
+_AGENT_OPTIONS = "disable-scdaemon\ns2k-count 65011712\n"
+_PASSED_ON = ("PATH", "LD_LIBRARY_PATH")
+# The socket of the agent lies in the home, and its whole path must stay below 108 bytes.
+_LONGEST_TEMPORARY_FOLDER = 60
+
+
+@dataclass(frozen=True)
+class GnuPGHome:
+    """
+    A private folder that gpg takes for its home.
+
+    :param path: the folder.
+    :param program: gpg itself.
+    :param has_agent: whether gpg may start an agent here; only private keys need one.
+    """
+
+    path: Path
+    program: str
+    has_agent: bool
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """All that gpg gets of the environment: the rest may hold secrets, and does not matter to it."""
+        passed_on = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+        return {**passed_on, "LC_ALL": "C.UTF-8", "GNUPGHOME": str(self.path)}
+
+    @property
+    def options(self) -> Sequence[str]:
+        """The options of every call."""
+        return _OPTIONS if self.has_agent else (*_OPTIONS, "--no-autostart")
+
+    def command(self, *arguments: str) -> list[str]:
+        """
+        Return the command line of a gpg that asks nobody and reports on its standard error.
+
+        :param arguments: what it shall do.
+        """
+        fixed = ("--homedir", str(self.path), "--batch", "--no-tty", "--status-fd", "2", *self.options)
+        return [self.program, *fixed, *arguments]
+
+    def keyring(self) -> gnupg.GPG:
+        """Return python-gnupg for this home."""
+        # In cp437 every byte is a printable character, so that any user ID survives; in the default, latin-1, 0x85 is
+        # a line end, which cuts a user ID with "Å" in two and loses all subkeys behind one with "充".
+        return gnupg.GPG(
+            gpgbinary=self.program,
+            gnupghome=str(self.path),
+            options=list(self.options),
+            env=self.environment,
+            encoding="cp437",
+        )
+
+
+@contextmanager
+def gnupg_home(*, agent: bool = False) -> Iterator[GnuPGHome]:
+    """
+    Make a home, and remove it with all that it holds, however the block ends.
+
+    :param agent: allow gpg to start its agent, which private keys need; it is ended, too.
+    :raises ConfigurationError: if GnuPG is not installed.
+    """
+    program = shutil.which("gpg")
+    if program is None or shutil.which("gpgconf") is None:
+        raise ConfigurationError(
+            "gpg is not installed or not on the PATH; encryption needs it. Install GnuPG (Debian package gnupg)."
+        )
+    folder = tempfile.gettempdir()
+    if len(folder) > _LONGEST_TEMPORARY_FOLDER:
+        folder = "/tmp"  # noqa: S108 - the folder made in it has a random name and mode 0700
+    with tempfile.TemporaryDirectory(prefix="persado-gpg-", dir=folder) as path:
+        home = GnuPGHome(Path(path), program, agent)
+        (home.path / "gpg-agent.conf").write_text(_AGENT_OPTIONS)
+        try:
+            yield home
+        finally:
+            if agent:
+                _gpgconf(home, "--kill", "all")
+            # Where /run/user/<uid> exists, every gpg makes a folder for sockets there.
+            _gpgconf(home, "--remove-socketdir")
+
+
+def _gpgconf(home: GnuPGHome, *arguments: str) -> None:
+    command = ["gpgconf", "--homedir", str(home.path), *arguments]
+    subprocess.run(command, check=False, env=home.environment, capture_output=True)
