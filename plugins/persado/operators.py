@@ -90,10 +90,11 @@ class PersadoStageOperator(BaseOperator):
         except EmptyResult as outcome:
             raise AirflowSkipException(str(outcome)) from None
         except PersadoError as error:
-            self.log.error("%s", error)  # noqa: TRY400 - the message is complete; Airflow prints the traceback
-            # What led to the error may quote a customer's value: it must not reach the log with the traceback.
+            self.log.error("%s", error)  # noqa: TRY400 - the message says it all
+            # Airflow logs a traceback of whatever is raised. What led to the error may quote a customer's value, and
+            # where in this project it came from helps nobody.
             error.__cause__ = error.__context__ = None
-            raise
+            raise error.with_traceback(None) from None
         record = StageRecord(
             stage=self.stage,
             started=progress.started,

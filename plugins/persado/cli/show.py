@@ -12,7 +12,7 @@ from persado.cli.validate import timing
 from persado.errors import ConfigurationError
 from persado.settings import Column, Configuration, Delivery, load
 from persado.settings.problems import did_you_mean
-from persado.settings.reference import as_yaml
+from persado.settings.yaml_text import as_yaml
 
 
 def add(commands: Any) -> None:

@@ -35,8 +35,8 @@ class Artifact(BaseModel):
 class Sink(Protocol):
     """What a stage writes into."""
 
-    def write(self, data: Buffer, /) -> object:
-        """Take all of the bytes."""
+    def write(self, data: Buffer, /) -> int | None:
+        """Take the bytes, or as many of them as the number given back says."""
 
 
 class MeasuredSink(io.RawIOBase):

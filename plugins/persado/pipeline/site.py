@@ -7,6 +7,7 @@ connection alone.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,6 +24,10 @@ DEFAULT_HOST = "psftp.persado.com"
 DEFAULT_PORT = 22
 CONNECT_ATTEMPTS = 3
 KEEP_ALIVE = 15
+
+# paramiko logs every failure as a traceback, line by line; what failed is in the errors raised here.
+_LOG = logging.getLogger("persado.ssh")
+_LOG.setLevel(logging.CRITICAL)
 
 # RSA host keys have one name and three signature algorithms; the old SHA-1 one is left out.
 _ALGORITHMS = {"ssh-rsa": ("rsa-sha2-512", "rsa-sha2-256")}
@@ -121,6 +126,7 @@ def _login(site: Site, keys: list[paramiko.PKey], arguments: dict[str, Any]) -> 
 
     def transport(*args: Any, **kwargs: Any) -> paramiko.Transport:
         made = paramiko.Transport(*args, **kwargs)
+        made.set_log_channel(_LOG.name)
         options = made.get_security_options()
         # Ask for the kinds of key that are pinned first: a site with several keys must show the known one.
         first = [name for key in keys for name in _ALGORITHMS.get(key.get_name(), (key.get_name(),))]

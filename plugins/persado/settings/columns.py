@@ -19,7 +19,7 @@ class Column(Strict):
         description="The query's column, if it is called something else than `name`.",
         examples=["birthdate"],
     )
-    value: str | int | bool | None = Field(
+    value: str | Annotated[int, Field(ge=-(2**63), le=2**63 - 1)] | bool | None = Field(
         default=None,
         json_schema_extra=without_default,
         description="A constant that every row gets, instead of a column of the query. `null` is a constant too.",

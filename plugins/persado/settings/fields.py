@@ -104,9 +104,9 @@ def name_mistake(name: str) -> str | None:
 OneLine = Annotated[str, AfterValidator(_one_line)]
 ConnectionId = Annotated[str, AfterValidator(_connection_id)]
 VariableName = Annotated[str, AfterValidator(_variable_name)]
+# strict=False: YAML gives lists, where the models keep tuples
 Assets = Annotated[
     tuple[Annotated[str, AfterValidator(_asset)], ...],
-    # YAML gives lists, where the model keeps tuples
-    Field(strict=False),
+    Field(strict=False, min_length=1),
     AfterValidator(lambda assets: unique(assets, assets)),
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
@@ -107,7 +108,8 @@ def _values(node: Schema) -> list[str]:
 
 
 def _whole_number(node: Schema) -> str:
-    low, high = node.get("minimum"), node.get("maximum")
-    if low is not None and high is not None:
-        return f"a whole number from {low} to {high}"
-    return "a whole number" if low is None else f"a whole number of at least {low}"
+    low, high = node.get("minimum", -math.inf), node.get("maximum", math.inf)
+    # The limits of 64-bit integers are no news to anybody.
+    if low < -(2**53):
+        return "a whole number"
+    return f"a whole number of at least {low}" if high == math.inf else f"a whole number from {low} to {high}"

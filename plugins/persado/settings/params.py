@@ -29,12 +29,12 @@ def _schema(schema: Schema) -> Schema:
             # The empty registry keeps a "$ref" to another host from being fetched.
             kind(declared, registry=Registry(), format_checker=FormatChecker()).validate(schema["default"])
     except SchemaError as error:
-        raise mistake(f"is no JSON Schema: {error.message}.", *error.absolute_path) from None
+        raise mistake(f"is no JSON Schema: {error.message[:200]}.", *error.absolute_path) from None
     except ValidationError as error:
-        raise mistake(f"does not fit the parameter's own schema: {error.message}.", "default") from None
+        raise mistake(f"does not fit the parameter's own schema: {error.message[:200]}.", "default") from None
     # A schema can fail in as many ways as jsonschema has code: whatever it is, the schema is what to mend.
     except Exception as error:
-        raise mistake(f"is a JSON Schema that cannot be used: {type(error).__name__}: {error}.") from None
+        raise mistake(f"is a JSON Schema that cannot be used: {str(error)[:200]}.") from None
     return schema
 
 

@@ -37,9 +37,13 @@ def _key_file(name: str) -> str:
 def _kind(value: Any) -> str | None:
     if isinstance(value, str):
         return "<file>"
-    if isinstance(value, AirflowConnection) or (isinstance(value, dict) and "connection" in value):
+    if isinstance(value, dict):
+        if {"connection", "variable"} <= value.keys():
+            return None
+        return "<connection>" if "connection" in value else "<variable>"
+    if isinstance(value, AirflowConnection):
         return "<connection>"
-    return "<variable>" if isinstance(value, AirflowVariable | dict) else None
+    return "<variable>" if isinstance(value, AirflowVariable) else None
 
 
 PublicKey = Annotated[

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from persado.errors import ConfigurationError
 from persado.settings.json_schema import MODELS, Schema, json_schema, nodes_at, values
 from persado.settings.spelling import closest
-from persado.settings.yaml_text import Path, Source
+from persado.settings.yaml_text import Path, Source, as_yaml
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -78,7 +78,9 @@ def _problems(details: Sequence[Any], source: Source, schema: Schema) -> list[Co
             path = _real_path((*detail["loc"], *context.get("at", ())), source.data)
             # A union reports once for each alternative; the first one speaks for all.
             found.setdefault(path, at(source, path, context.get("message") or _expected(path, source, schema)))
-    return [found[path] for path in sorted(found, key=source.line)]
+    # What is wrong inside a list or a mapping speaks for the whole of it.
+    inner = [path for path in found if not any(other[: len(path)] == path for other in found if other != path)]
+    return [found[path] for path in sorted(inner, key=source.line)]
 
 
 def _real_path(location: Sequence[str | int], data: Any) -> Path:
@@ -104,15 +106,12 @@ def _unknown_key(key: str, parent: Path, source: Source, schema: Schema) -> Conf
         )
     else:
         message = f"unknown key {key!r}.{guess} Known keys: {', '.join(known)}."
-    line = source.line((*parent, key))
-    return ConfigurationError(f"{source.file}:{line}: {dotted(parent)}{message}")
+    return ConfigurationError(f"{source.file}:{source.line((*parent, key))}: {dotted(parent)}{message}")
 
 
 def _missing_key(path: Path, source: Source, schema: Schema) -> ConfigurationError:
-    description = next((node["description"] for node in nodes_at(schema, path) if "description" in node), "")
-    line = source.line(path[:-1])
-    message = f"missing key {path[-1]!r}: {description}"
-    return ConfigurationError(f"{source.file}:{line}: {dotted(path[:-1])}{message}")
+    example = next(example for node in nodes_at(schema, path) for example in node["examples"])
+    return at(source, path[:-1], f"missing key '{path[-1]}'. Add it, as in '{path[-1]}: {as_yaml(example)}'.")
 
 
 def _expected(path: Path, source: Source, schema: Schema) -> str:
@@ -157,7 +156,7 @@ def _hint(value: Any, expected: Sequence[str], choices: Sequence[str]) -> str:
         if any(text.startswith(("a whole number", "a date")) for text in expected) and value[:1].isdigit():
             return " Write it without quotes."
     elif value is None:
-        return " Leave the key out, or give it a value."
+        return " Leave the key out, or put the word in quotes." if "a text" in expected else " Leave the key out."
     elif isinstance(value, date) or ("a text" in expected and not isinstance(value, list | dict)):
         return " Put it in quotes to make it a text."
     return ""

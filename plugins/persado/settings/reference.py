@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
-
-import yaml
 
 from persado.settings.json_schema import MODELS, Schema, branches, json_schema, values
+from persado.settings.yaml_text import as_yaml
 
 _INTRODUCTION = """\
 # Settings reference
@@ -43,16 +41,6 @@ _SHARED = {
 def reference() -> str:
     """Write the reference."""
     return "\n".join([_INTRODUCTION, *_sections()])
-
-
-def as_yaml(value: Any) -> str:
-    """
-    Write a value as it would stand in a file, on one line.
-
-    :param value: plain values
-    """
-    text: str = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=float("inf"), sort_keys=False)
-    return text.removesuffix("\n").removesuffix("\n...")
 
 
 def _sections() -> Iterator[str]:

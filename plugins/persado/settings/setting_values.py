@@ -41,7 +41,8 @@ def _parsed(text: str, *, allow_file_number: bool) -> str:
     try:
         FilenameTemplate.parse(text, allow_file_number=allow_file_number)
     except ConfigurationError as error:
-        raise mistake(str(error)) from None
+        text = str(error)
+        raise mistake(text if text.endswith("?") else f"{text}.") from None
     return text
 
 
@@ -62,10 +63,8 @@ def _remote_folder(text: str) -> str:
 
 def _one_character(text: str) -> str:
     if len(text) != 1 or text in "\r\n\0":
-        raise mistake(
-            f'expected one character, no line break, got {len(text)}. Put it in quotes; a tab is "\\t", a backslash'
-            " is '\\'."
-        )
+        got = f"{len(text)} characters" if len(text) != 1 else "a line break or NUL"
+        raise mistake(f"expected one character, got {got}. Put it in quotes; a tab is \"\\t\", a backslash is '\\'.")
     return text
 
 

@@ -68,7 +68,7 @@ class Scheduled(Strict):
 class WhenChanged(Strict):
     """Runs as soon as upstream data changed."""
 
-    when_changed: Annotated[Assets, Field(min_length=1)] = Field(
+    when_changed: Assets = Field(
         description="Assets that start a run once all of them have changed.", examples=[["warehouse_customers"]]
     )
 

@@ -72,6 +72,16 @@ def parse_yaml(text: str, file: str) -> Source:
     return Source(file, data, reader.lines)
 
 
+def as_yaml(value: Any) -> str:
+    """
+    Write a value as it would stand in a file, on one line.
+
+    :param value: plain values
+    """
+    text: str = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=float("inf"), sort_keys=False)
+    return text.removesuffix("\n").removesuffix("\n...")
+
+
 class _Refusal(Exception):  # noqa: N818 - never leaves this module
     def __init__(self, line: int, message: str) -> None:
         super().__init__(message)
@@ -109,7 +119,10 @@ class _Reader:
         if isinstance(event, yaml.AliasEvent):
             raise _Refusal(_line(event), f"the alias '*{event.anchor}' is not supported. Write the value out.")
         if event.tag is not None:
-            raise _Refusal(_line(event), f"the YAML tag '{event.tag}' is not supported. Write the value without it.")
+            raise _Refusal(
+                _line(event),
+                f"the YAML tag '{event.tag.replace('tag:yaml.org,2002:', '!!')}' is not supported. Remove it.",
+            )
         if len(path) > _MAX_DEPTH:
             raise _Refusal(_line(event), f"values are nested more than {_MAX_DEPTH} deep. Write them flatter.")
         if isinstance(event, yaml.MappingStartEvent):
@@ -179,7 +192,9 @@ def _line(event: Any) -> int:
 
 
 def _syntax_error(error: yaml.MarkedYAMLError, text: str, file: str) -> str:
-    mark = error.problem_mark or error.context_mark
+    # Where a quote or a bracket was opened helps more than where the parser gave up on it.
+    opened = error.context and re.search("simple key|quoted scalar|flow", error.context)
+    mark = (error.context_mark if opened else None) or error.problem_mark
     number = min(mark.line + 1 if mark else 1, max(text.count("\n") + (not text.endswith("\n")), 1))
     line = text.split("\n")[number - 1]
     return f"{file}:{number}: is no valid YAML: {error.problem}. {_hint(str(error.problem), line)}"
