@@ -1,0 +1,1 @@
+"""Real servers and keys for the tests."""
