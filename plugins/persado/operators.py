@@ -37,12 +37,13 @@ from persado.pipeline.guards import EmptyResult, OnEmpty, check_rows
 from persado.pipeline.names import Names
 from persado.pipeline.pgp_keys import expiry_warning
 from persado.pipeline.receipt import DeliveredFile, Handover, Receipt, StageRecord
+from persado.pipeline.selection import Selection
 from persado.pipeline.stage_area import StageArea
 from persado.pipeline.success_file import write_success_file
 from persado.pipeline.upload import Upload, upload
 from persado.progress import Progress
 from persado.retries import PersadoRetryPolicy
-from persado.settings import Column, RowGuards, Settings
+from persado.settings import Column, Contract, RowGuards, Settings
 from persado.settings.filename import NameValues
 from persado.source import open_source
 
@@ -171,6 +172,9 @@ class PersadoExtractOperator(PersadoStageOperator):
     :param sql: the query, or the name of a ``.sql`` file (templated)
     :param conn_id: Airflow connection of the warehouse (templated)
     :param columns: which columns are sent and under which header; None sends every column as it comes
+    :param transform: a Python function, ``module:function``, that gets each batch as a pandas DataFrame first
+    :param transform_folder: where its module is; relative to the working directory, ``include`` by default
+    :param contract: what the receiver insists on
     :param rows: how many rows are normal
     :param on_empty: what to do when there are none: ``fail``, ``skip`` the run, or ``send`` a file without rows
     :param orchestration: the name that file names and receipts show (templated)
@@ -190,6 +194,9 @@ class PersadoExtractOperator(PersadoStageOperator):
         sql: str,
         conn_id: str,
         columns: Sequence[Column | dict[str, Any]] | None = None,
+        transform: str | None = None,
+        transform_folder: str | Path | None = None,
+        contract: Contract | dict[str, Any] | None = None,
         rows: RowGuards | dict[str, Any] | None = None,
         on_empty: OnEmpty = "fail",
         orchestration: str = "{{ dag.dag_id }}",
@@ -201,7 +208,12 @@ class PersadoExtractOperator(PersadoStageOperator):
         super().__init__(**kwargs)
         self.sql = sql
         self.conn_id = conn_id
-        self.columns = None if columns is None else tuple(Column.model_validate(column) for column in columns)
+        self.selection = Selection(
+            columns=None if columns is None else tuple(Column.model_validate(column) for column in columns),
+            transform=transform,
+            transform_folder=Path(transform_folder or "include"),
+            contract=None if contract is None else Contract.model_validate(contract),
+        )
         self.rows = RowGuards.model_validate(rows or {})
         self.on_empty = on_empty
         self.orchestration = orchestration
@@ -213,13 +225,14 @@ class PersadoExtractOperator(PersadoStageOperator):
         """Check what can be checked, run the query, judge the number of rows."""
         delivery_id, values = _delivery_id(context), self._name_values(context)
         Names(self.settings, values).check()
+        self.selection.check()
         key = public_key(self.settings, Path(self.keys_folder or config_dir() / "keys"))
         warning = expiry_warning(key, progress.started) if key else None
         area = StageArea(stage_root(), delivery_id)
         area.sweep(ABANDONED_AFTER)
         with open_source(self.conn_id) as connection:
             artifact, read_by = chained.extract_stage(
-                area, connection, self.sql, self.columns, self.settings, progress.add
+                area, connection, self.sql, self.selection, self.settings, progress.add
             )
         warnings = (*([warning] if warning else []), *check_rows(artifact.rows, self.rows, self.on_empty))
         for text in warnings:

@@ -16,9 +16,8 @@ from persado.pipeline.names import Names
 from persado.pipeline.parts import parts
 from persado.pipeline.pgp_keys import PublicKey
 from persado.pipeline.pgp_signing import SigningKey
-from persado.pipeline.select import selector
+from persado.pipeline.selection import Selection, selected
 from persado.pipeline.stage_area import StageArea
-from persado.settings.columns import Column
 from persado.settings.file_settings import Settings
 
 BLOCK = 1 << 20
@@ -31,21 +30,21 @@ def extract_stage(
     area: StageArea,
     connection: Any,
     sql: str,
-    columns: Sequence[Column] | None,
+    selection: Selection,
     settings: Settings,
     on_progress: OnProgress,
 ) -> tuple[Artifact, str]:
     """
-    Run the query and keep its rows, chosen columns only, in Arrow's own format.
+    Run the query and keep the rows that are to be sent, in Arrow's own format.
 
     :return: the file, and how the rows were read
     """
     with extract(connection, sql, nan_text=settings.nan_text) as result, area.create("extract") as sink:
-        headers, select = selector(result.columns, columns)
+        headers, batches = selected(result, selection)
         writer = ArrowWriter(sink, headers)
         rows = before = 0
-        for batch in result.batches:
-            writer.write(select(batch))
+        for batch in batches:
+            writer.write(batch)
             rows += batch.num_rows
             on_progress(batch.num_rows, sink.bytes - before)
             before = sink.bytes
