@@ -92,13 +92,14 @@ def name_mistake(name: str) -> str | None:
     """
     Say why a file's stem cannot be a name; None if it can.
 
-    The rule is Airflow's for DAG ids, in ASCII, because the names also form the asset's URI.
+    The rule is Airflow's for DAG ids, in ASCII, because the names also form the asset's URI, and no longer than a
+    tag may be, because a destination's name becomes one.
 
     :param name: the stem
     """
-    if re.fullmatch(r"[A-Za-z0-9_.-]{1,200}", name):
+    if re.fullmatch(r"[A-Za-z0-9_.-]{1,100}", name):
         return None
-    return "a name may hold letters, digits, '_', '-' and '.' only, at most 200 of them. Rename the file."
+    return "a name may hold letters, digits, '_', '-' and '.' only, at most 100 of them. Rename the file."
 
 
 OneLine = Annotated[str, AfterValidator(_one_line)]

@@ -83,12 +83,12 @@ class _Files:
 
     def errors(self) -> list[ConfigurationError]:
         """List all mistakes, the causes before what they stop."""
-        above = (self.destinations, self.contracts, self.data_templates)
+        above = [_by_file(folder) for folder in (self.destinations, self.contracts, self.data_templates)]
         stopping = (f"{error} (It stops {', '.join(names)}.)" for error, names in self.stopping.items())
         return [
-            *(error for folder in above for error in folder.errors),
+            *(error for errors in above for error in errors),
             *map(ConfigurationError, stopping),
-            *self.orchestrations.errors,
+            *_by_file(self.orchestrations),
         ]
 
     def _take_out_if_unusable(self, template: Written[DataTemplate]) -> None:
@@ -126,6 +126,10 @@ class _Files:
             contract=self.contracts.files[contract].model if contract else None,
             config_dir=self.config_dir,
         )
+
+
+def _by_file(folder: Folder[Any]) -> list[ConfigurationError]:
+    return sorted(folder.errors, key=lambda error: str(error).partition(":")[0])
 
 
 def _not_there(source: Source, key: str, name: str, folder: Folder[Any]) -> ConfigurationError:

@@ -22,6 +22,8 @@ def _schema(schema: Schema) -> Schema:
     from referencing import Registry
 
     declared: Any = schema
+    if "self" in schema:
+        raise mistake("is no keyword of JSON Schema, and Airflow cannot take it. Remove it.", "self")
     kind = validator_for(declared)
     try:
         kind.check_schema(declared)

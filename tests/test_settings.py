@@ -1,0 +1,354 @@
+"""What the YAML files mean: values, defaults, inheritance and where each value comes from."""
+
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from persado.settings import (
+    Access,
+    AirflowConnection,
+    AirflowVariable,
+    Column,
+    Delivery,
+    Scheduled,
+    Settings,
+    SettingsLayer,
+    Split,
+    WhenChanged,
+    load,
+)
+
+LEVELS = {
+    "destinations/persado.yaml": "connection: persado_default\n",
+    "data_templates/segment.yaml": "destination: persado\n",
+    "orchestrations/weekly.yaml": """\
+query: segment.sql
+source: warehouse_default
+data_template: segment
+settings: {filename_template: segment.csv}
+""",
+    "queries/segment.sql": "SELECT 1",
+}
+
+
+def delivery(folder: Path, additions: Mapping[str, str] | None = None, name: str = "weekly") -> Delivery:
+    """Load LEVELS with more at the end of some files."""
+    for file, content in {**dict.fromkeys(additions or {}, ""), **LEVELS}.items():
+        path = folder / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content + (additions or {}).get(file, ""))
+    configuration = load(folder)
+    assert configuration.errors == ()
+    return configuration.deliveries[name]
+
+
+def test_defaults_are_on_the_safe_side(tmp_path: Path) -> None:
+    weekly = delivery(tmp_path)
+
+    assert weekly.settings.model_dump() == {
+        "filename_template": "segment.csv",
+        "line_ending": "LF",
+        "quote_mode": "special_characters",
+        "remote_folder": "/",
+        "file_format": "csv",
+        "delimiter": None,
+        "escape_character": None,
+        "allow_unescaped": False,
+        "header": True,
+        "null_text": "",
+        "nan_text": None,
+        "row_number": None,
+        "encoding": "none",
+        "compression_level": None,
+        "zip64": False,
+        "pgp_public_key": None,
+        "pgp_fingerprint": None,
+        "pgp_armor": False,
+        "pgp_signing_key": None,
+        "split": None,
+        "split_filename_template": "{{file_number}}.csv",
+        "split_directory_template": None,
+        "success_file": True,
+        "if_exists": "replace",
+    }
+    assert weekly.orchestration.model_dump(exclude={"query", "source", "data_template", "settings"}) == {
+        "description": "",
+        "workflow": "manual",
+        "execution": "chained",
+        "rows": {"fail_below": None, "fail_above": None, "warn_below": None, "warn_above": None},
+        "change": None,
+        "on_empty": "fail",
+        "params": {},
+        "owner": None,
+        "tags": (),
+        "campaign_name": None,
+        "group_name": None,
+        "start_date": None,
+    }
+    assert weekly.access == Access(business_users=False, limited_pii=False)
+    assert (weekly.destination.pool, weekly.data_template.columns, weekly.contract) == (None, None, None)
+    assert weekly.asset == "persado://persado/weekly"
+    assert not weekly.has_pii
+    assert weekly.query_file == tmp_path / "queries" / "segment.sql"
+    assert weekly.public_key_file is None
+
+
+def test_the_nearest_level_counts_and_is_named(tmp_path: Path) -> None:
+    weekly = delivery(
+        tmp_path,
+        {
+            "destinations/persado.yaml": """\
+settings:
+  filename_template: destination.csv
+  quote_mode: all
+  line_ending: CRLF
+  header: false
+  encoding: gzip
+""",
+            "data_templates/segment.yaml": """\
+settings:
+  quote_mode: all_non_null
+
+  header: true
+""",
+        },
+    )
+
+    settings, origins = weekly.settings, weekly.origins
+    assert (settings.filename_template, origins["filename_template"]) == ("segment.csv", "orchestrations/weekly.yaml:4")
+    assert (settings.quote_mode, origins["quote_mode"]) == ("all_non_null", "data_templates/segment.yaml:3")
+    assert (settings.header, origins["header"]) == (True, "data_templates/segment.yaml:5")
+    assert (settings.line_ending, origins["line_ending"]) == ("CRLF", "destinations/persado.yaml:5")
+    assert (settings.encoding, origins["encoding"]) == ("gzip", "destinations/persado.yaml:7")
+    assert (settings.if_exists, origins["if_exists"]) == ("replace", "default")
+    assert origins.keys() == Settings.model_fields.keys()
+
+
+def test_an_explicit_null_overrides(tmp_path: Path) -> None:
+    some = "settings: {pgp_public_key: own.asc, escape_character: '\\', split: {rows: 50000}}\n"
+    additions = {"keys/own.asc": "key", "destinations/persado.yaml": some}
+    inherited = delivery(tmp_path, additions)
+    nulls = "settings: {pgp_public_key: null, escape_character: null, split: ~}\n"
+    overridden = delivery(tmp_path, {**additions, "data_templates/segment.yaml": nulls})
+
+    assert inherited.settings.pgp_public_key == "own.asc"
+    assert inherited.public_key_file == tmp_path / "keys" / "own.asc"
+    assert (inherited.settings.escape_character, inherited.settings.split) == ("\\", Split(rows=50_000))
+    assert overridden.public_key_file is None
+    assert (overridden.settings.escape_character, overridden.settings.split) == (None, None)
+    assert overridden.origins["split"] == "data_templates/segment.yaml:2"
+
+
+def test_one_level_may_mend_what_another_leaves_open(tmp_path: Path) -> None:
+    weekly = delivery(
+        tmp_path,
+        {
+            "destinations/persado.yaml": "settings: {quote_mode: none, file_format: custom}\n",
+            "data_templates/segment.yaml": "settings: {escape_character: '\\', delimiter: ;}\n",
+        },
+    )
+
+    assert (weekly.settings.field_delimiter, weekly.settings.quote_mode) == (";", "none")
+
+
+@pytest.mark.parametrize(
+    ("destination", "template", "both"), [(True, True, True), (True, False, False), (False, True, False)]
+)
+def test_both_levels_must_give_access(tmp_path: Path, destination: bool, template: bool, both: bool) -> None:
+    text = "access: {{business_users: {0}, limited_pii: {0}}}\n"
+
+    weekly = delivery(
+        tmp_path,
+        {
+            "destinations/persado.yaml": text.format(str(destination).lower()),
+            "data_templates/segment.yaml": text.format(str(template).lower()),
+        },
+    )
+
+    assert weekly.access == Access(business_users=both, limited_pii=both)
+
+
+def test_columns(tmp_path: Path) -> None:
+    weekly = delivery(
+        tmp_path,
+        {
+            "data_templates/segment.yaml": """\
+columns:
+  - {name: Hashed_Email}
+  - {name: birth_dt, from: birthdate, pii: true}
+  - {name: country, value: US}
+  - {name: nothing, value: null}
+  - {name: number, value: 1_000}
+  - {name: equals, value: =}
+"""
+        },
+    )
+
+    columns = weekly.data_template.columns or ()
+    assert [column.source for column in columns[:2]] == ["Hashed_Email", "birthdate"]
+    assert [column.constant for column in columns] == [False, False, True, True, True, True]
+    assert [column.value for column in columns[2:]] == ["US", None, 1000, "="]
+    assert weekly.has_pii
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("{variable: persado_key}", AirflowVariable(variable="persado_key")),
+        ("{connection: persado_pgp}", AirflowConnection(connection="persado_pgp")),
+    ],
+)
+def test_keys_that_airflow_holds(tmp_path: Path, text: str, key: object) -> None:
+    both = f"settings: {{pgp_public_key: {text}, pgp_signing_key: {text}}}\n"
+
+    weekly = delivery(tmp_path, {"destinations/persado.yaml": both})
+
+    assert (weekly.settings.pgp_public_key, weekly.settings.pgp_signing_key) == (key, key)
+    assert weekly.public_key_file is None
+
+
+def test_workflows(tmp_path: Path) -> None:
+    scheduled = "workflow: {schedule: 30 8 * * 1, timezone: Europe/Paris, only_if_changed: [customers]}\n"
+    changed = 'workflow: {when_changed: [customers, "persado://persado/other"]}\n'
+
+    assert delivery(tmp_path, {"orchestrations/weekly.yaml": scheduled}).orchestration.workflow == Scheduled(
+        schedule="30 8 * * 1", timezone="Europe/Paris", only_if_changed=("customers",)
+    )
+    assert delivery(tmp_path, {"orchestrations/weekly.yaml": changed}).orchestration.workflow == WhenChanged(
+        when_changed=("customers", "persado://persado/other")
+    )
+
+
+def test_the_rest_of_an_orchestration(tmp_path: Path) -> None:
+    more = """\
+execution: streamed
+rows: {fail_below: 1, fail_above: 10, warn_below: 2, warn_above: 9}
+change: {fail_above_percent: 50}
+on_empty: send
+params: {since: {type: string, format: date, default: "2026-01-01"}, limit: {type: integer, minimum: 1}}
+owner: crm
+tags: [weekly, segment]
+campaign_name: spring
+group_name: treatment a
+start_date: 2026-01-01
+"""
+    orchestration = delivery(tmp_path, {"orchestrations/weekly.yaml": more}).orchestration
+
+    assert orchestration.execution == "streamed"
+    assert orchestration.rows.warn_above == 9
+    assert orchestration.change is not None
+    assert orchestration.change.fail_above_percent == 50
+    assert orchestration.params["since"]["default"] == "2026-01-01"
+    assert orchestration.tags == ("weekly", "segment")
+    assert orchestration.start_date == date(2026, 1, 1)
+
+
+@pytest.mark.parametrize("name", ["marketing_engagement", "segment"])
+def test_built_in_contracts(tmp_path: Path, name: str) -> None:
+    contract = delivery(tmp_path, {"data_templates/segment.yaml": f"contract: {name}\n"}).contract
+
+    assert contract is not None
+    email, *others = contract.columns
+    assert (email.name, email.type, email.nullable, email.required) == ("Hashed_Email", "md5_hex", False, True)
+    assert {column.name: column.type for column in others if column.name.endswith("_Timestamp")} == dict.fromkeys(
+        [
+            "Sent_Timestamp",
+            "Bounced_Timestamp",
+            "Opened_Timestamp",
+            "Clicked_Timestamp",
+            "Unsubscribed_Timestamp",
+        ]
+        if name == "marketing_engagement"
+        else [],
+        "unix_seconds",
+    )
+    optional = [column.name for column in others if not column.required]
+    assert optional == ([] if name == "marketing_engagement" else ["closest_mik_distance"])
+
+
+def test_a_contract_of_ones_own(tmp_path: Path) -> None:
+    own = "columns: [{name: id, type: integer, nullable: false}]\n"
+    contract = delivery(
+        tmp_path, {"contracts/own.yaml": own, "data_templates/segment.yaml": "contract: own\n"}
+    ).contract
+
+    assert contract is not None
+    assert contract.columns[0].type == "integer"
+
+
+@pytest.mark.parametrize(
+    ("written", "path"),
+    [
+        ("/", "/"),
+        ("/inbox/", "/inbox"),
+        (r"/From\ ACME", "/From ACME"),
+        (r"/a\\b//c\ d/", r"/a\b/c d"),
+        (r"/\ \ x", "/  x"),
+    ],
+)
+def test_the_remote_folder_as_the_site_knows_it(written: str, path: str) -> None:
+    assert Settings(filename_template="a.csv", remote_folder=written).remote_path == path
+
+
+@pytest.mark.parametrize(
+    ("file_format", "delimiter", "character"),
+    [("csv", None, ","), ("tsv", None, "\t"), ("psv", None, "|"), ("custom", "é", "é")],
+)
+def test_delimiters(file_format: str, delimiter: str | None, character: str) -> None:
+    values = {"filename_template": "a", "file_format": file_format, "delimiter": delimiter}
+
+    assert Settings.model_validate(values).field_delimiter == character
+
+
+def test_a_fingerprint_as_gpg_prints_it() -> None:
+    layer = SettingsLayer(pgp_fingerprint="0123 4567 89ab cdef 0123  4567 89ab cdef 0123 4567")
+
+    assert layer.pgp_fingerprint == "0123456789ABCDEF0123456789ABCDEF01234567"
+
+
+def test_settings_made_in_python_keep_the_same_rules() -> None:
+    with pytest.raises(ValidationError, match="needs a delimiter"):
+        Settings(filename_template="a.csv", file_format="custom")
+    with pytest.raises(ValidationError, match="filename_template"):
+        Settings.model_validate({})
+    assert Settings(filename_template="a.csv", quote_mode="none", allow_unescaped=True).escape_character is None
+
+
+def test_models_are_frozen() -> None:
+    column = Column(name="a", from_="b")
+
+    with pytest.raises(ValidationError, match="frozen"):
+        column.name = "c"  # type: ignore[misc]  # that is the point
+
+
+def test_settings_that_look_odd_but_are_right(tmp_path: Path) -> None:
+    """YAML's traps that lead nowhere here."""
+    weekly = delivery(
+        tmp_path,
+        {
+            "destinations/persado.yaml": """\
+settings:
+  header: no
+  null_text: 'NULL'
+  quote_mode: none
+  escape_character: \\
+  encoding: none
+  remote_folder: /From\\ ACME
+"""
+        },
+    )
+
+    assert weekly.settings.header is False
+    assert (weekly.settings.null_text, weekly.settings.escape_character) == ("NULL", "\\")
+    assert weekly.settings.remote_path == "/From ACME"
+
+
+def test_a_byte_order_mark_and_windows_line_ends_do_no_harm(tmp_path: Path) -> None:
+    delivery(tmp_path)
+    file = tmp_path / "orchestrations" / "weekly.yaml"
+    file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes().replace(b"\n", b"\r\n"))
+
+    assert load(tmp_path).deliveries["weekly"].origins["filename_template"] == "orchestrations/weekly.yaml:4"
