@@ -1,0 +1,39 @@
+# `make help` lists the targets: it reads the `##` comments below.
+PYTHON ?= python3
+VENV := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help run up test lint format lock setup clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+run: ## Deliver two queries' results to a stand-in site on this machine, show what arrived, stop
+	@$(PYTHON) -m demo.install --for run
+	@$(VENV)/python -m demo run
+
+up: ## The same, then leave Airflow and its UI running until Ctrl-C
+	@$(PYTHON) -m demo.install --for run
+	@$(VENV)/python -m demo up
+
+test: setup lint ## Install what is missing, then run every check and every test
+	$(VENV)/pytest
+
+lint: setup ## Check style, formatting and types
+	$(VENV)/ruff check
+	$(VENV)/ruff format --check
+	$(VENV)/mypy
+
+format: setup ## Format the code
+	$(VENV)/ruff check --fix-only
+	$(VENV)/ruff format
+
+lock: setup ## Write requirements.lock anew from requirements.txt and requirements-dev.txt
+	$(VENV)/uv pip compile --universal --python-version 3.11 requirements-dev.txt \
+	  --generate-hashes --no-emit-index-url -o requirements.lock
+
+setup: # what the targets above need: .venv and, as root, the Debian packages of packages.txt
+	@$(PYTHON) -m demo.install --for test
+
+clean: ## Delete the demo (.demo), the virtual environment (.venv) and the checkers' caches
+	rm -rf .demo .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,187 @@
+"""The demo's private Airflow home, made anew at every start: configuration, user, database and connections."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from base64 import urlsafe_b64encode
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+
+from demo.layout import Layout
+from demo.private_file import write_private
+from demo.settings_file import Airflow
+
+USER = "admin"
+
+CONFIGURATION = """\
+[core]
+dags_folder = {root}/dags
+plugins_folder = {root}/plugins
+load_examples = False
+executor = LocalExecutor
+parallelism = 4
+fernet_key = {fernet_key}
+simple_auth_manager_users = {user}:admin
+simple_auth_manager_passwords_file = {home}/passwords.json
+execution_api_server_url = {url}/execution/
+test_connection = Enabled
+hostname_callable = socket.gethostname
+min_serialized_dag_update_interval = 5
+
+[database]
+sql_alchemy_conn = sqlite:///{home}/airflow.db
+
+[api]
+host = 127.0.0.1
+port = {port}
+base_url = {url}
+secret_key = {secret_key}
+instance_name = Persado demo
+workers = 1
+
+[api_auth]
+jwt_secret = {jwt_secret}
+
+[scheduler]
+scheduler_idle_sleep_time = 0.1
+
+[dag_processor]
+refresh_interval = 10
+min_file_process_interval = 10
+
+[workers]
+min_heartbeat_interval = 1
+
+[logging]
+base_log_folder = {home}/logs
+dag_processor_child_process_log_directory = {home}/logs/dag_processor
+uvicorn_logging_level = WARNING
+colored_console_log = False
+
+[persado]
+config_dir = {config}
+"""
+
+
+@dataclass(frozen=True)
+class AirflowHome:
+    """
+    A private Airflow.
+
+    :param path: its home folder
+    :param port: the port of its API server and UI, on this machine only
+    :param password: the password of the user `admin`
+    :param connections: whether connections and variables of the environment count
+    """
+
+    path: Path
+    port: int
+    connections: bool
+    password: str = field(repr=False)
+
+    @property
+    def url(self) -> str:
+        """Where UI and API are."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment of its processes: this process's, without what it says about another Airflow."""
+        kept = ("AIRFLOW_CONN_", "AIRFLOW_VAR_") if self.connections else ()
+        return clean_environment(*kept) | {"AIRFLOW_HOME": str(self.path)}
+
+
+def make_home(layout: Layout, port: int, config: Path, *, connections: bool) -> AirflowHome:
+    """
+    Make the home folder with configuration, user and an empty database; a former one goes, with its runs and logs.
+
+    :param layout: the checkout
+    :param port: a free port for the API server
+    :param config: the folder with destinations, data templates, orchestrations, queries and keys
+    :param connections: whether connections and variables of the environment count
+    """
+    home = AirflowHome(layout.airflow_home, port, connections, secrets.token_urlsafe(12))
+    shutil.rmtree(home.path, ignore_errors=True)
+    home.path.mkdir(mode=0o700)
+    values = {
+        "root": layout.root,
+        "home": home.path,
+        "config": config,
+        "user": USER,
+        "url": home.url,
+        "port": port,
+        "fernet_key": urlsafe_b64encode(secrets.token_bytes(32)).decode(),
+        "secret_key": secrets.token_urlsafe(32),
+        "jwt_secret": secrets.token_urlsafe(64),
+    }
+    # Airflow's configuration gives `%` a meaning of its own.
+    written = CONFIGURATION.format(**{name: str(value).replace("%", "%%") for name, value in values.items()})
+    write_private(home.path / "airflow.cfg", written)
+    write_private(home.path / "passwords.json", json.dumps({USER: home.password}))
+    shutil.copy(empty_database(layout), home.path / "airflow.db")
+    return home
+
+
+def load_settings(home: AirflowHome, settings: Airflow) -> None:
+    """Write connections and pools into the home's database, through a file that only the owner may read."""
+    file = home.path / "airflow_settings.yaml"
+    write_private(file, yaml.safe_dump({"airflow": settings.model_dump(exclude_none=True, mode="json")}))
+    call(["-m", "demo.airflow_settings", str(file)], home.environment)
+
+
+def empty_database(layout: Layout) -> Path:
+    """Give a database with Airflow's tables and nothing in them; made once for each set of requirements."""
+    version = hashlib.sha256((layout.root / "requirements.lock").read_bytes()).hexdigest()[:16]
+    database = layout.cache / f"airflow-{version}.db"
+    if not database.is_file():
+        with tempfile.TemporaryDirectory(dir=layout.cache) as folder:
+            call(["-m", "airflow", "db", "migrate"], clean_environment() | {"AIRFLOW_HOME": folder})
+            (Path(folder) / "airflow.db").replace(database)
+    return database
+
+
+def clean_environment(*kept: str) -> dict[str, str]:
+    """
+    Give this process's environment without what it says about another Airflow.
+
+    :param kept: beginnings of names that stay all the same
+    """
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW_") or name.startswith(kept)
+    }
+    # The many short processes of Airflow would compile the project's modules anew, each of them.
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    # A process that renames itself shall keep its environment readable in /proc: whoever looks for the demo's processes
+    # knows them by AIRFLOW_HOME.
+    return {**environment, "SPT_NOENV": "1"}
+
+
+def free_port(preferred: int = 0) -> int:
+    """Find a port that nobody listens on; the preferred one if it is such a port."""
+    for port in (preferred, 0):
+        with socket.socket() as listener:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                listener.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return int(listener.getsockname()[1])
+    raise OSError("no free port on 127.0.0.1")
+
+
+def call(arguments: list[str], environment: dict[str, str]) -> None:
+    """Run a Python module; its output is shown only if it fails."""
+    command = [sys.executable, *arguments]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"python {' '.join(arguments)} failed:\n{(done.stdout + done.stderr).strip()}")

@@ -1,0 +1,98 @@
+"""
+Loads an airflow_settings.yaml (the Astro CLI's format) into the Airflow of this environment.
+
+The Astro CLI does so at `astro dev start`; every other Airflow knows nothing of that file. Therefore::
+
+    python -m demo.airflow_settings airflow_settings.yaml
+
+writes its connections, pools and variables into the database of the Airflow in `$AIRFLOW_HOME`. What has the same name
+is replaced, so that it can be repeated; nothing is deleted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from demo.settings_file import Airflow, Connection, read_settings
+from persado.errors import ConfigurationError, PersadoError
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+
+def load(settings: Airflow) -> None:
+    """
+    Write connections, pools and variables into Airflow's database, in one transaction.
+
+    :param settings: what to write
+    :raises ConfigurationError: if there is no database, or one without Airflow's tables
+    """
+    # Here and not at the top: a mistake in the file is told before Airflow's import, which takes seconds.
+    from airflow.models.pool import Pool  # noqa: TID251 - this writes into Airflow's own database
+    from airflow.models.variable import Variable  # noqa: TID251
+    from airflow.utils.session import create_session  # noqa: TID251
+    from sqlalchemy.exc import OperationalError, ProgrammingError
+
+    try:
+        with create_session() as session:
+            for connection in settings.named_connections:
+                write_connection(connection, session)
+            for pool in settings.named_pools:
+                name, slots, about = pool.pool_name or "", pool.pool_slot or 0, pool.pool_description or ""
+                Pool.create_or_update_pool(name, slots, about, include_deferred=False, session=session)
+            for variable in settings.named_variables:
+                Variable.set(variable.variable_name or "", variable.variable_value or "", session=session)
+    except (OperationalError, ProgrammingError) as error:
+        # The driver's own text; the whole error would show the values, and with them pass phrases.
+        raise ConfigurationError(
+            f"Airflow's database does not take the settings: {error.orig}. "
+            "Check AIRFLOW_HOME, and run `airflow db migrate` if it is new."
+        ) from None
+
+
+def write_connection(entry: Connection, session: Session) -> None:
+    """Write one connection in place of the one of its name."""
+    from airflow.models.connection import Connection  # noqa: TID251 - this writes into Airflow's own database
+    from sqlalchemy import delete
+
+    session.execute(delete(Connection).where(Connection.conn_id == entry.conn_id))
+    session.add(
+        Connection(
+            conn_id=entry.conn_id,
+            conn_type=entry.conn_type,
+            host=entry.conn_host,
+            login=entry.conn_login,
+            password=entry.conn_password,
+            schema=entry.conn_schema,
+            port=entry.conn_port,
+            extra=entry.conn_extra or None,
+            uri=entry.conn_uri,
+        )
+    )
+
+
+def main() -> None:
+    """Load the file named on the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m demo.airflow_settings",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("file", type=Path, nargs="?", default=Path("airflow_settings.yaml"))
+    file = parser.parse_args().file
+    try:
+        settings = read_settings(file)
+        load(settings)
+    except PersadoError as error:
+        sys.exit(str(error))
+    names = [entry.conn_id for entry in settings.named_connections]
+    names += [pool.pool_name for pool in settings.named_pools]
+    names += [variable.variable_name for variable in settings.named_variables]
+    print(f"{file}: loaded {', '.join(str(name) for name in names) or 'nothing: it has no entries'}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,61 @@
+"""The demo's PGP key pair: its public half is the destination's key, its private half opens what arrived."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from demo.layout import Layout
+from demo.private_file import write_private
+from persado.pipeline.pgp_home import gnupg_home
+
+PARAMETERS = """
+%no-protection
+Key-Type: EDDSA
+Key-Curve: ed25519
+Key-Usage: sign
+Subkey-Type: ECDH
+Subkey-Curve: cv25519
+Subkey-Usage: encrypt
+Name-Real: Stand-in for Persado
+Name-Email: stand-in@example.com
+Expire-Date: 0
+%commit
+"""
+
+
+def private_key_file(layout: Layout) -> Path:
+    """The file with the private key."""
+    return layout.secrets / "pgp_private.asc"
+
+
+def public_key_file(layout: Layout) -> Path:
+    """The file with the public key, where the destination looks for it."""
+    return layout.config / "keys" / "persado.asc"
+
+
+def make_key_pair(layout: Layout) -> bool:
+    """Make the pair unless there is one, and tell whether it was made."""
+    if private_key_file(layout).is_file() and public_key_file(layout).is_file():
+        return False
+    with gnupg_home(agent=True) as home:
+        keyring = home.keyring()
+        made = keyring.gen_key(PARAMETERS)
+        if not made.fingerprint:
+            raise RuntimeError(f"gpg made no key pair: {made.stderr}")
+        private = keyring.export_keys(made.fingerprint, secret=True, expect_passphrase=False)
+        public = keyring.export_keys(made.fingerprint)
+    public_key_file(layout).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    public_key_file(layout).write_text(public, encoding="utf-8")
+    write_private(private_key_file(layout), private)
+    return True
+
+
+def decrypt(layout: Layout, file: Path) -> bytes:
+    """Open a file with the private key."""
+    with gnupg_home(agent=True) as home:
+        keyring = home.keyring()
+        keyring.import_keys(private_key_file(layout).read_text(encoding="utf-8"))
+        opened = keyring.decrypt(file.read_bytes())
+    if not opened.ok:
+        raise ValueError(f"{file}: {opened.status}")
+    return bytes(opened.data)
