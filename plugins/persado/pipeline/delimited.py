@@ -1,9 +1,11 @@
 """
 Delimited text (CSV, TSV, PSV or a delimiter of one's own) from Arrow record batches.
 
-The quote modes are those of Apache Commons CSV's QuoteMode, made safe in two places: an empty string is
-quoted wherever the mode quotes at all, so that it and NULL stay apart, and so is a text that equals
-``null_text``. All of it happens in Arrow's kernels, a column at a time; no Python object is made for a cell.
+The quote modes are those of Apache Commons CSV's QuoteMode, made safe where that would let a reader err: an empty
+string is quoted wherever the mode quotes at all, so that it and NULL stay apart, and so is whatever else equals
+``null_text``; a number is quoted if it holds a special character; a line break that mode ``none`` escapes stays
+what it is behind the escape character. All of it happens in Arrow's kernels, a column at a time; no Python object is
+made for a cell.
 """
 
 from __future__ import annotations
@@ -19,7 +21,8 @@ from persado.settings.file_settings import Settings
 
 QUOTE = '"'
 LINE_ENDINGS = {"LF": "\n", "CRLF": "\r\n"}
-_NUMBER_CHARACTERS = "0123456789+-.e"
+_NUMBER_CHARACTERS = frozenset("0123456789+-.e")
+_UP_TO_SPACE = "".join(map(chr, range(0x21)))
 
 
 def header(columns: Sequence[str], settings: Settings) -> bytes:
@@ -84,51 +87,65 @@ def _field(column: Cells, settings: Settings) -> pa.Array:
 
 
 def _quoted(column: Cells, settings: Settings) -> pa.Array:
-    if settings.quote_mode == "special_characters":
-        if column.number is True and _numbers_are_plain(settings):
-            return column.text
-        needed = _has_special_characters(column.text, settings)
-    elif settings.quote_mode == "all_non_numeric":
-        if column.number is True and settings.nan_text is None:
-            return column.text
-        needed = pc.invert(column.number) if isinstance(column.number, pa.Array) else not column.number
-    else:
-        needed = True
-    if needed is False or (isinstance(needed, pa.Array) and not pc.any(needed).as_py()):
-        return column.text
-    quoted = pc.binary_join_element_wise(QUOTE, _escape_quotes(column.text, settings), QUOTE, "")
-    return quoted if needed is True else pc.if_else(needed, quoted, column.text)
+    text, mode = column.text, settings.quote_mode
+    if mode in {"all", "all_non_null"}:
+        return _enclosed(text, settings)
+    if column.number is True and _numbers_are_plain(settings):
+        return text
+    needed = _has_special_characters(text, settings)
+    if mode == "all_non_numeric":
+        needed = pc.or_(needed, pc.invert(column.number) if isinstance(column.number, pa.Array) else not column.number)
+    if not pc.any(needed).as_py():
+        return text
+    enclosed = _enclosed(text, settings)
+    return enclosed if pc.all(needed).as_py() else pc.if_else(needed, enclosed, text)
+
+
+def _enclosed(text: pa.Array, settings: Settings) -> pa.Array:
+    return pc.binary_join_element_wise(QUOTE, _escape_quotes(text, settings), QUOTE, "")
 
 
 def _numbers_are_plain(settings: Settings) -> bool:
-    """Whether no number can hold a special character: then the search for them is spared."""
-    return settings.nan_text is None and not settings.null_text and settings.field_delimiter not in _NUMBER_CHARACTERS
+    """Whether no number can hold a special character or equal what stands for NULL: then the search is spared."""
+    special = {settings.field_delimiter, settings.escape_character}
+    return settings.nan_text is None and not settings.null_text and not special & _NUMBER_CHARACTERS
 
 
-def _has_special_characters(column: pa.Array, settings: Settings) -> pa.Array:
+def _has_special_characters(text: pa.Array, settings: Settings) -> pa.Array:
     # Commons CSV's QuoteMode.MINIMAL: besides the obvious ones it quotes what begins with a character up to "#"
-    # or ends with one up to the space, because parsers trip over those.
-    special = re.escape(settings.field_delimiter + QUOTE + (settings.escape_character or ""))
-    found = pc.match_substring_regex(column, rf"[{special}\r\n]|\A[\x00-#]|[\x00- ]\z|\A\z")
+    # or ends with one up to the space, because parsers trip over those. The empty text is less than "$" too.
+    found = pc.or_(pc.less(text, "$"), pc.not_equal(pc.ascii_rtrim(text, characters=_UP_TO_SPACE), text))
+    special = settings.field_delimiter + QUOTE + "\r\n" + (settings.escape_character or "")
+    if _any_inside(text, special):
+        found = pc.or_(found, pc.match_substring_regex(text, f"[{re.escape(special)}]"))
     if settings.null_text:
-        found = pc.or_(found, pc.equal(column, settings.null_text))
+        found = pc.or_(found, pc.equal(text, settings.null_text))
     return found
 
 
-def _escape_quotes(column: pa.Array, settings: Settings) -> pa.Array:
+def _any_inside(text: pa.Array, characters: str) -> bool:
+    """Whether one of the characters is anywhere in the column: a search in its bytes is much faster than a regex."""
+    buffer = text.buffers()[2]
+    data = buffer.to_pybytes() if buffer else b""
+    return any(character.encode() in data for character in characters)
+
+
+def _escape_quotes(text: pa.Array, settings: Settings) -> pa.Array:
+    escape = settings.escape_character or QUOTE
+    if not _any_inside(text, escape + QUOTE):
+        return text
+    if escape == QUOTE:
+        return pc.replace_substring(text, QUOTE, QUOTE * 2)
+    return _prefix(text, escape + QUOTE, escape)
+
+
+def _escaped(text: pa.Array, settings: Settings) -> pa.Array:
     escape = settings.escape_character
-    if escape is None or escape == QUOTE:
-        return pc.replace_substring(column, QUOTE, QUOTE * 2)
-    return _prefix(column, re.escape(escape + QUOTE), escape)
+    if escape in {None, QUOTE}:
+        return text
+    return _prefix(text, settings.field_delimiter + escape + "\r\n", escape)
 
 
-def _escaped(column: pa.Array, settings: Settings) -> pa.Array:
-    escape = settings.escape_character
-    if escape is None:
-        return column
-    return _prefix(column, re.escape(settings.field_delimiter + escape) + r"\r\n", escape)
-
-
-def _prefix(column: pa.Array, characters: str, escape: str) -> pa.Array:
-    replacement = ("\\\\" if escape == "\\" else escape) + r"\0"
-    return pc.replace_substring_regex(column, f"([{characters}])", replacement)
+def _prefix(text: pa.Array, characters: str, escape: str) -> pa.Array:
+    replacement = escape.replace("\\", r"\\") + r"\1"
+    return pc.replace_substring_regex(text, f"([{re.escape(characters)}])", replacement)

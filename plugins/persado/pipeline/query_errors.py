@@ -1,65 +1,152 @@
 """
 A database's errors, sorted into the project's own.
 
-Their text is passed on only where it speaks of the query (syntax, names, rights), because elsewhere it may
-quote a customer's value ("invalid input syntax for type integer: ...").
+Their text is passed on only where it speaks of the query (syntax, names, rights) or of the server's state, because
+elsewhere it may quote a customer's value ("invalid input syntax for type integer: ...").
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Literal, TypeVar
 
 from persado.errors import ConfigurationError, PersadoError, TransientError
 
-_DUCKDB_ABOUT_THE_QUERY = {"ParserException", "BinderException", "CatalogException", "SyntaxException"}
-_BUSY = ("locked", "could not set lock", "conflicting lock")
+Phase = Literal["connect", "prepare", "run"]
+"""When an error was raised: no customer's value is in play before the query runs."""
+
+T = TypeVar("T")
+
+# By DuckDB's own name for the kind of error, with which its messages begin.
+_DUCKDB_ABOUT_THE_QUERY = {"Parser Error", "Binder Error", "Catalog Error", "Syntax Error", "Not implemented Error"}
+_DUCKDB_PASSING = {"HTTP Error", "Connection Error", "Out of Memory Error", "Interrupt Error"}
+_LOCKED = ("database is locked", "database table is locked", "database schema is locked", "could not set lock")
+_READ_ONLY = "attempt to write a readonly database"
+
+# SQLSTATE classes: lost connection, conflict with another transaction, out of resources, an operator's intervention,
+# system error; and a lock that is not to be had.
+_PASSING_STATES = ("08", "40", "53", "57", "58", "55P03")
+_STATEMENT_TIMEOUT = "57014"
+_SYNTAX_ERROR = "42601"
+# Not supported, transaction state, authorization, no such database or schema, syntax and names.
+_STATES_ABOUT_THE_QUERY = ("0A", "25", "28", "3D", "3F", "42")
+
+# Without an SQLSTATE these of libpq's texts tell that a second try is no use.
+_REFUSED = ("authentication failed", "does not exist", "no pg_hba.conf entry", "no password supplied", "not permitted")
 
 
 @contextmanager
-def database_errors(doing: str = "the query failed") -> Iterator[None]:
+def database_errors(doing: str) -> Iterator[None]:
     """
-    Translate what a DB-API driver raises.
+    Translate what a DB-API driver raises while it connects.
 
     :param doing: how the error begins: what was tried
-    :raises ConfigurationError: where the query or the data is at fault
-    :raises TransientError: where the connection is
+    :raises ConfigurationError: where the connection's settings are at fault
+    :raises TransientError: where the database is out of reach or busy
     """
     try:
         yield
     except PersadoError:
         raise
     except Exception as error:
-        if not _is_database_error(error):
+        problem = _translated(error, "connect", doing)
+        if problem is None:
             raise
-        raise _translate(error, doing) from None
+        raise problem from None
 
 
-def _is_database_error(error: Exception) -> bool:
+def translating(call: Callable[[], T], phase: Phase) -> T:
+    """
+    Call a DB-API driver, translating what it raises.
+
+    :param call: what to call
+    :param phase: when it is
+    :raises ConfigurationError: where the query or the data is at fault
+    :raises TransientError: where the connection is
+    """
+    try:
+        return call()
+    except PersadoError:
+        raise
+    except Exception as error:
+        problem = _translated(error, phase, "the query failed")
+        if problem is None:
+            raise
+    raise problem  # out here, so that the database's text does not hang on the error as its context
+
+
+def _translated(error: Exception, phase: Phase, doing: str) -> PersadoError | None:
+    driver = type(error).__module__.partition(".")[0].lstrip("_")
+    message = " ".join(str(error).split())
+    if driver in {"duckdb", "pyarrow"} or (isinstance(error, OSError) and _duckdb_kind(message)):
+        transient, readable = _judge_duckdb(message, phase)
+    elif driver == "sqlite3":
+        transient, readable = _judge_sqlite(message, phase)
+        if column := re.match(r"Could not decode to UTF-8 column '(.*?)' with text '", message):
+            return ConfigurationError(
+                f"{doing}: a text in column {column[1]!r} is not valid UTF-8; mend the source or the query"
+            )
+    elif isinstance(error, UnicodeDecodeError):
+        return ConfigurationError(f"{doing}: a text is not valid UTF-8; mend the source or the query")
+    elif _is_dbapi_error(error):
+        message = _without_detail(error) or message
+        transient, readable = _judge_others(error, message, phase)
+        if getattr(error, "sqlstate", None) == _SYNTAX_ERROR:
+            message += "; expected one SELECT statement"
+    else:
+        return None
+    if not readable:
+        state = getattr(error, "sqlstate", None)
+        kind = f"SQLSTATE {state}" if state else _duckdb_kind(message) or type(error).__name__
+        message = (
+            f"{kind}. The database's own text is withheld, because it may quote a customer's value; run the query in "
+            "the warehouse's client to see it"
+        )
+    return (TransientError if transient else ConfigurationError)(f"{doing}: {message}")
+
+
+def _is_dbapi_error(error: Exception) -> bool:
     return bool({"Error", "DatabaseError"} & {kind.__name__ for kind in type(error).__mro__})
 
 
-def _translate(error: Exception, doing: str) -> PersadoError:
-    kinds = {kind.__name__ for kind in type(error).__mro__}
-    driver = type(error).__module__.partition(".")[0].lstrip("_")
-    message = " ".join(str(error).split())
-    state = getattr(error, "sqlstate", None)
-    transient = bool(kinds & {"OperationalError", "InterfaceError"})
-    if driver == "sqlite3":
-        transient = transient and any(word in message for word in _BUSY)
-        readable = True
-    elif driver == "duckdb":
-        readable = transient or bool(kinds & _DUCKDB_ABOUT_THE_QUERY)
-    elif state:
-        # SQLSTATE class 42 is syntax, names and rights; 57 an operator's intervention, such as a statement time-out.
-        readable = transient or state.startswith("42")
-        transient = transient and state != "57014"
-    else:
-        readable = transient or "ProgrammingError" in kinds
-    if readable:
-        return (TransientError if transient else ConfigurationError)(f"{doing}: {message}")
-    detail = f" (SQLSTATE {state})" if state else ""
-    return ConfigurationError(
-        f"{doing}: {type(error).__name__}{detail}. The database's own text is withheld, because it may quote a "
-        "customer's value; run the query in the warehouse's client to see it"
+def _duckdb_kind(message: str) -> str | None:
+    found = re.match(r"[A-Z]\w*(?: \w+)* Error(?=: )", message)
+    return found[0] if found else None
+
+
+def _judge_duckdb(message: str, phase: Phase) -> tuple[bool, bool]:
+    kind = _duckdb_kind(message)
+    locked = any(words in message.lower() for words in _LOCKED)
+    transient = locked or kind in _DUCKDB_PASSING or (kind == "IO Error" and phase == "run")
+    readable = kind == "Out of Memory Error" or (
+        phase != "run" and (transient or kind in {*_DUCKDB_ABOUT_THE_QUERY, "IO Error"})
     )
+    return transient, readable
+
+
+def _judge_sqlite(message: str, phase: Phase) -> tuple[bool, bool]:
+    locked = any(words in message for words in _LOCKED)
+    return locked, locked or phase != "run" or message == _READ_ONLY
+
+
+def _judge_others(error: Exception, message: str, phase: Phase) -> tuple[bool, bool]:
+    state = getattr(error, "sqlstate", None)
+    if isinstance(state, str):
+        passing = state.startswith(_PASSING_STATES)
+        about_the_query = phase != "run" and state.startswith(_STATES_ABOUT_THE_QUERY)
+        return passing and state != _STATEMENT_TIMEOUT, passing or about_the_query
+    kinds = {kind.__name__ for kind in type(error).__mro__}
+    transient = bool(kinds & {"OperationalError", "InterfaceError"})
+    # Without an SQLSTATE, psycopg speaks of the connection.
+    readable = transient and (phase == "connect" or type(error).__module__.startswith("psycopg"))
+    return transient and not any(words in message for words in _REFUSED), readable
+
+
+def _without_detail(error: Exception) -> str | None:
+    """Give a PostgreSQL error's main line and hint: detail and context may quote values."""
+    diagnostics = getattr(error, "diag", None)
+    main = getattr(diagnostics, "message_primary", None)
+    hint = getattr(diagnostics, "message_hint", None)
+    return f"{main} ({hint})" if main and hint else main

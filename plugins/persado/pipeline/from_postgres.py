@@ -1,0 +1,87 @@
+"""Read PostgreSQL through a server-side cursor: a client-side one would hold the whole result in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, nullcontext, suppress
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from persado.errors import ConfigurationError
+from persado.pipeline.columns import MIXED, column, mixed, texts
+from persado.pipeline.from_dbapi import MakeColumn, fetch
+from persado.pipeline.query_errors import translating
+from persado.pipeline.rows import Result
+from persado.pipeline.values import text
+
+if TYPE_CHECKING:
+    from persado.pipeline.postgres_types import Kind, PostgresTypes
+
+# A role or a database may have changed how the server writes these; the last line says that all rows are wanted.
+_SESSION = """
+SET client_encoding = 'UTF8';
+SET datestyle = 'ISO';
+SET intervalstyle = 'iso_8601';
+SET extra_float_digits = 1;
+SET bytea_output = 'hex';
+SET cursor_tuple_fraction = 1
+"""
+
+
+@contextmanager
+def read(connection: Any, sql: str, nan_text: str | None) -> Iterator[Result]:
+    """
+    Run a query.
+
+    :param connection: an open psycopg connection
+    :param sql: one statement that gives rows
+    :param nan_text: the text of NaN and the infinities, where a column has to become text at once; None refuses them
+    """
+    from persado.pipeline.postgres_types import PostgresTypes
+
+    types = PostgresTypes(connection)
+    # A cursor lives in a transaction.
+    with connection.transaction() if connection.autocommit else nullcontext():
+        translating(lambda: connection.execute(_SESSION), "prepare")
+        with closing(_cursor(connection)) as cursor:
+            translating(lambda: cursor.execute(sql), "prepare")
+            columns = tuple(entry.name for entry in cursor.description)
+            kinds = [_kind(types, entry) for entry in cursor.description]
+            if not types.learned:
+                yield columns, fetch(cursor, columns, _maker(columns, kinds, nan_text))
+                return
+        # Opened anew, a cursor loads the types that were learned.
+        with closing(_cursor(connection)) as cursor:
+            translating(lambda: cursor.execute(sql), "prepare")
+            yield columns, fetch(cursor, columns, _maker(columns, kinds, nan_text))
+
+
+def _cursor(connection: Any) -> Any:
+    from psycopg.rows import tuple_row
+
+    return connection.cursor(name="persado_delivery", row_factory=tuple_row)
+
+
+def _kind(types: PostgresTypes, entry: Any) -> Kind | None:
+    try:
+        return translating(lambda: types.kind(entry.type_code), "prepare")
+    except ConfigurationError as error:
+        raise ConfigurationError(f"column {entry.name!r}: {error}") from None
+
+
+def _maker(columns: Sequence[str], kinds: Sequence[Kind | None], nan_text: str | None) -> MakeColumn:
+    def make(position: int, values: Sequence[Any], first_row: int, previous: pa.DataType | None) -> pa.Array:
+        name, kind = columns[position], kinds[position]
+        if kind is None or not any(value is not None for value in values):
+            return column(values, name=name, first_row=first_row, nan_text=nan_text, previous=previous)
+        if kind.whole and previous != MIXED:
+            with suppress(pa.ArrowInvalid):  # what is rare goes the slow way, which can tell the row
+                return kind.whole(pa.array(values, pa.string()))
+
+        def rule(value: Any) -> str | None:
+            return None if value is None else text(kind.convert(value), nan_text)
+
+        return mixed(texts(values, rule, name=name, first_row=first_row), number=kind.number)
+
+    return make
