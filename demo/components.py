@@ -1,27 +1,21 @@
 """
 Starts processes and ends them, whatever happens: each in a session of its own, with a log of its own.
 
-A session's processes are found even when their parent is gone. Should this process be killed, the kernel ends the
-leaders of the sessions.
+A session's processes are found even when their parent is gone. Should this process be killed, its guardian ends them.
 """
 
 from __future__ import annotations
 
-import ctypes
-import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-GRACE = 10.0
-"""Seconds between asking a process to end and ending it."""
-
-PR_SET_PDEATHSIG = 1
-LIBC = ctypes.CDLL(None, use_errno=True)
+from demo.guardian import GRACE, kill
 
 
 class ComponentError(Exception):
@@ -64,6 +58,13 @@ class Components:
         self._folder = folder
         self._working_directory = working_directory
         self._started: list[Component] = []
+        self._guardian = subprocess.Popen(
+            [sys.executable, "-m", "demo.guardian"],
+            cwd=working_directory,
+            stdin=subprocess.PIPE,
+            start_new_session=True,
+            text=True,
+        )
 
     def start(self, name: str, command: Sequence[str], environment: dict[str, str]) -> Component:
         """
@@ -74,7 +75,6 @@ class Components:
         :param environment: all of its environment
         """
         log = self._folder / f"{name}.log"
-        parent = os.getpid()
         with log.open("wb") as output:
             process = subprocess.Popen(
                 command,
@@ -84,10 +84,10 @@ class Components:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=lambda: end_with(parent),
             )
         component = Component(name, process, log)
         self._started.append(component)
+        self._tell_guardian(str(process.pid))
         return component
 
     def check(self) -> None:
@@ -115,22 +115,25 @@ class Components:
             time.sleep(0.1)
 
     def stop(self) -> None:
-        """End all processes, those first that were started last, and everything that they started."""
-        for component in reversed(self._started):
-            with suppress(ProcessLookupError):
-                component.process.terminate()
+        """End all processes and everything that they started."""
+        for component in self._started:
+            component.process.terminate()
         deadline = time.monotonic() + GRACE
         for component in self._started:
             with suppress(subprocess.TimeoutExpired):
                 component.process.wait(max(0.0, deadline - time.monotonic()))
-        leaders = {component.process.pid for component in self._started}
-        while left := members(leaders):
-            for process in left:
-                with suppress(ProcessLookupError):
-                    os.kill(process, signal.SIGKILL)
-            time.sleep(0.02)
+        kill({component.process.pid for component in self._started})
         for component in self._started:
             component.process.wait()
+        self._tell_guardian("done")
+        self._guardian.communicate()
+
+    def _tell_guardian(self, line: str) -> None:
+        if self._guardian.stdin is None:
+            return
+        with suppress(BrokenPipeError):
+            self._guardian.stdin.write(line + "\n")
+            self._guardian.stdin.flush()
 
 
 @contextmanager
@@ -146,7 +149,7 @@ def components(folder: Path, working_directory: Path) -> Iterator[Components]:
     try:
         yield started
     finally:
-        # From here on nothing may interrupt: ending takes at most a few seconds more than GRACE.
+        # From here on nothing may interrupt: ending takes little longer than GRACE.
         for number in former:
             signal.signal(number, signal.SIG_IGN)
         started.stop()
@@ -165,26 +168,6 @@ def ending_signals() -> list[signal.Signals]:
 def interrupt(number: int, _frame: object) -> None:
     """Leave the block, whichever of the signals came."""
     raise KeyboardInterrupt(signal.Signals(number).name)
-
-
-def end_with(parent: int) -> None:
-    """Let the kernel end this process as soon as its parent is gone."""
-    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() != parent:
-        os._exit(1)
-
-
-def members(sessions: set[int]) -> list[int]:
-    """List the living processes of some sessions."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            with suppress(OSError):
-                # After the name, which is in brackets: state, parent, group, session.
-                state, _parent, _group, session = (entry / "stat").read_text().rpartition(")")[2].split()[:4]
-                if int(session) in sessions and state != "Z":
-                    found.append(int(entry.name))
-    return found
 
 
 def last_line(log: Path) -> str:
