@@ -42,12 +42,12 @@ def connect(database: str = "postgres", **options: Any) -> psycopg.Connection[An
     :param database: the database
     :param options: more of what :func:`psycopg.connect` takes
     """
-    return psycopg.connect(**parameters(), dbname=database, **options)
+    return psycopg.connect(host=host(), user=USER, dbname=database, **options)
 
 
-def parameters() -> dict[str, str]:
-    """Give what a client needs to connect: host (a folder of sockets) and user."""
-    return {"host": str(_server()), "user": USER}
+def host() -> str:
+    """Give the host to connect to: a folder of sockets."""
+    return str(_server())
 
 
 @cache

@@ -70,7 +70,8 @@ def _float(column: pa.Array, nan_text: str | None) -> pa.Array:
     found = column.cast(pa.string())
     found = pc.if_else(pc.equal(column, pc.floor(column)), pc.binary_join_element_wise(found, ".0", ""), found)
     size = pc.abs(column)
-    alike = pc.or_(pc.and_(pc.greater_equal(size, 1e-4), pc.less(size, 1e15)), pc.equal(size, 0))
+    # Both take the shortest digits; outside of these limits one of them turns to exponents.
+    alike = pc.or_(pc.and_(pc.greater_equal(size, 1e-4), pc.less(size, 1e10)), pc.equal(size, 0))
     return _replaced(found, pc.invert(alike), column, nan_text)
 
 

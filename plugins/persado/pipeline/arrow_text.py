@@ -56,7 +56,7 @@ def _list(column: pa.Array, nan_text: str | None) -> pa.Array:
 
 
 def _map(column: pa.Array, nan_text: str | None) -> pa.Array:
-    column = column.take(pa.array(range(len(column))))  # a slice would still have the entries of the whole
+    column = column.take(pa.array(range(len(column)), pa.int64()))  # a slice would still have the entries of the whole
     offsets = column.offsets.to_pylist()
     keys = map(json_string, text_of(column.keys, nan_text)[0].to_pylist())
     entries = [f"{key}:{item}" for key, item in zip(keys, _members(column.items, nan_text, offsets), strict=True)]

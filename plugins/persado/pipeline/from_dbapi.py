@@ -26,14 +26,14 @@ def read(connection: Any, sql: str, nan_text: str | None) -> Iterator[Result]:
     :param sql: one statement that gives rows
     :param nan_text: the text of NaN and the infinities, where a column has to become text at once; None refuses them
     """
-    with closing(connection.cursor()) as cursor:
+    with closing(translating(connection.cursor, "prepare")) as cursor:
         yield _run(cursor, sql, nan_text, "prepare")
 
 
 @contextmanager
 def read_sqlite(connection: Any, sql: str, nan_text: str | None) -> Iterator[Result]:
     """Run a query in SQLite, like :func:`read`; it cannot change anything."""
-    with closing(connection.cursor()) as cursor:
+    with closing(translating(connection.cursor, "prepare")) as cursor:
         cursor.row_factory = None
         translating(lambda: cursor.execute("PRAGMA query_only = ON"), "prepare")
         # SQLite begins to run a query while it prepares it; prepared alone, it speaks of nothing but the query.

@@ -44,6 +44,14 @@ _EXACT = {
 }
 _EXACT_INSIDE = _EXACT | {"variant": _JSON, "json": _JSON}
 
+# They would give other Arrow types.
+_ARROW_SETTINGS = (
+    "arrow_large_buffer_size",
+    "arrow_lossless_conversion",
+    "arrow_output_list_view",
+    "arrow_output_version",
+)
+
 
 @contextmanager
 def read(connection: Any, sql: str, _nan_text: str | None) -> Iterator[Result]:
@@ -71,10 +79,10 @@ def _relation(connection: Any, sql: str) -> Any:
     statements = connection.extract_statements(sql)
     if len(statements) != 1 or not _gives_rows(statements[0]):
         raise ConfigurationError(ONE_SELECT)
-    # Left to itself, DuckDB takes an unknown table's name for a variable of this program, and the user may have
-    # asked for other Arrow types.
-    for setting in ("python_enable_replacements", "arrow_lossless_conversion", "arrow_output_list_view"):
-        connection.execute(f"SET {setting} = false")
+    # Left to itself, DuckDB takes an unknown table's name for a variable of this program.
+    connection.execute("SET python_enable_replacements = false")
+    for setting in _ARROW_SETTINGS:
+        connection.execute(f"RESET {setting}")
     return connection.sql(sql)
 
 

@@ -60,7 +60,7 @@ def read(connection: Any, sql: str, nan_text: str | None) -> Iterator[Result]:
 def _cursor(connection: Any) -> Any:
     from psycopg.rows import tuple_row
 
-    return connection.cursor(name="persado_delivery", row_factory=tuple_row)
+    return connection.cursor(name="persado_delivery", row_factory=tuple_row, scrollable=False)
 
 
 def _kind(types: PostgresTypes, entry: Any) -> Kind | None:

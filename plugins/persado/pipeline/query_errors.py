@@ -30,6 +30,7 @@ _READ_ONLY = "attempt to write a readonly database"
 _PASSING_STATES = ("08", "40", "53", "57", "58", "55P03")
 _STATEMENT_TIMEOUT = "57014"
 _SYNTAX_ERROR = "42601"
+_BAD_ENCODING = "22021"
 # Not supported, transaction state, authorization, no such database or schema, syntax and names.
 _STATES_ABOUT_THE_QUERY = ("0A", "25", "28", "3D", "3F", "42")
 
@@ -88,17 +89,17 @@ def _translated(error: Exception, phase: Phase, doing: str) -> PersadoError | No
             return ConfigurationError(
                 f"{doing}: a text in column {column[1]!r} is not valid UTF-8; mend the source or the query"
             )
-    elif isinstance(error, UnicodeDecodeError):
+    elif isinstance(error, UnicodeDecodeError) or _state(error) == _BAD_ENCODING:
         return ConfigurationError(f"{doing}: a text is not valid UTF-8; mend the source or the query")
     elif _is_dbapi_error(error):
         message = _without_detail(error) or message
         transient, readable = _judge_others(error, message, phase)
-        if getattr(error, "sqlstate", None) == _SYNTAX_ERROR:
+        if _state(error) == _SYNTAX_ERROR:
             message += "; expected one SELECT statement"
     else:
         return None
     if not readable:
-        state = getattr(error, "sqlstate", None)
+        state = _state(error)
         kind = f"SQLSTATE {state}" if state else _duckdb_kind(message) or type(error).__name__
         message = (
             f"{kind}. The database's own text is withheld, because it may quote a customer's value; run the query in "
@@ -109,6 +110,11 @@ def _translated(error: Exception, phase: Phase, doing: str) -> PersadoError | No
 
 def _is_dbapi_error(error: Exception) -> bool:
     return bool({"Error", "DatabaseError"} & {kind.__name__ for kind in type(error).__mro__})
+
+
+def _state(error: Exception) -> str | None:
+    found = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)  # psycopg2 calls it so
+    return found if isinstance(found, str) else None
 
 
 def _duckdb_kind(message: str) -> str | None:
@@ -132,8 +138,8 @@ def _judge_sqlite(message: str, phase: Phase) -> tuple[bool, bool]:
 
 
 def _judge_others(error: Exception, message: str, phase: Phase) -> tuple[bool, bool]:
-    state = getattr(error, "sqlstate", None)
-    if isinstance(state, str):
+    state = _state(error)
+    if state:
         passing = state.startswith(_PASSING_STATES)
         about_the_query = phase != "run" and state.startswith(_STATES_ABOUT_THE_QUERY)
         return passing and state != _STATEMENT_TIMEOUT, passing or about_the_query
