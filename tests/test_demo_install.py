@@ -1,0 +1,42 @@
+"""What the first step of every target says and leaves alone; tests/test_make_run.py sees it install."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REPO = Path(__file__).parents[1]
+
+
+def install(folder: Path, purpose: str) -> subprocess.CompletedProcess[str]:
+    """Run it in a copy, on a machine without apt or dpkg."""
+    for name in ("demo", "requirements.lock", "pyproject.toml"):
+        source = REPO / name
+        shutil.copytree(source, folder / name) if source.is_dir() else shutil.copy(source, folder)
+    command = [sys.executable, "-m", "demo.install", "--for", purpose]
+    return subprocess.run(command, cwd=folder, env={"PATH": ""}, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("purpose", ["run", "test"])
+def test_missing_debian_packages_are_named_where_they_cannot_be_installed(tmp_path: Path, purpose: str) -> None:
+    (tmp_path / "packages.txt").write_text("gnupg\nunzip\n")
+    done = install(tmp_path, purpose)
+    needed = {"run": "gnupg", "test": "gnupg unzip"}[purpose]
+    assert done.returncode == 1
+    assert "sudo apt-get install --no-install-recommends gnupg unzip" in done.stderr
+    assert f"`make {purpose}` needs {needed}: install as above" in done.stderr
+    assert not (tmp_path / ".venv").exists()
+
+
+def test_the_packages_are_listed_one_a_line_in_order() -> None:
+    lines = (REPO / "packages.txt").read_text().splitlines()
+    assert lines == sorted(lines)
+    assert all(line.strip() == line and line and "#" not in line for line in lines)
+
+
+def test_make_help_lists_every_target_that_people_use() -> None:
+    shown = subprocess.run(["make"], cwd=REPO, capture_output=True, text=True, check=True).stdout
+    targets = [line.split()[1] for line in shown.splitlines()]
+    assert targets == ["help", "run", "up", "test", "lint", "format", "lock", "clean"]
