@@ -73,7 +73,8 @@ def _start(delivery: Delivery) -> datetime:
 
 def _stages(delivery: Delivery) -> None:
     orchestration, settings = delivery.orchestration, delivery.settings
-    shared: dict[str, Any] = {"settings": settings}
+    asset = Asset(name=delivery.asset, uri=delivery.asset)
+    shared: dict[str, Any] = {"settings": settings, "asset": asset}
     site: dict[str, Any] = {
         **shared,
         "persado_conn_id": delivery.destination.connection,
@@ -81,7 +82,6 @@ def _stages(delivery: Delivery) -> None:
     }
     if delivery.destination.pool:
         site["pool"] = delivery.destination.pool
-    asset: dict[str, Any] = {"outlets": [Asset(name=delivery.asset, uri=delivery.asset)]}
     keys_folder = delivery.config_dir / "keys"
 
     last: BaseOperator = PersadoExtractOperator(
@@ -93,6 +93,7 @@ def _stages(delivery: Delivery) -> None:
         transform_folder=delivery.config_dir.parent,
         contract=delivery.contract,
         rows=orchestration.rows,
+        change=orchestration.change,
         on_empty=orchestration.on_empty,
         orchestration=delivery.name,
         campaign_name=orchestration.campaign_name,
@@ -106,7 +107,7 @@ def _stages(delivery: Delivery) -> None:
     if settings.pgp_public_key is not None:
         last = PersadoEncryptOperator(task_id="encrypt", previous=last.output, keys_folder=keys_folder, **shared)
     if not settings.success_file:
-        PersadoUploadOperator(task_id="upload", previous=last.output, **site, **asset)
+        PersadoUploadOperator(task_id="upload", previous=last.output, **site, outlets=[asset])
         return
     last = PersadoUploadOperator(task_id="upload", previous=last.output, **site)
-    PersadoSuccessFileOperator(task_id="success_file", previous=last.output, **site, **asset)
+    PersadoSuccessFileOperator(task_id="success_file", previous=last.output, **site, outlets=[asset])

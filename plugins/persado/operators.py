@@ -26,14 +26,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import Asset, BaseOperator
-from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk.exceptions import AirflowException, AirflowSkipException
 
 from persado.airflow_config import config_dir, stage_root
 from persado.errors import PersadoError
 from persado.hooks import PersadoHook
 from persado.keys import public_key, signing_key
+from persado.ledger import Failure, Ledger
 from persado.pipeline import chained
-from persado.pipeline.guards import EmptyResult, OnEmpty, check_rows
+from persado.pipeline.guards import EmptyResult, OnEmpty, check_change, check_rows
 from persado.pipeline.names import Names
 from persado.pipeline.pgp_keys import expiry_warning
 from persado.pipeline.receipt import DeliveredFile, Handover, Receipt, StageRecord
@@ -43,7 +44,7 @@ from persado.pipeline.success_file import write_success_file
 from persado.pipeline.upload import Upload, upload
 from persado.progress import Progress
 from persado.retries import PersadoRetryPolicy
-from persado.settings import Column, Contract, RowGuards, Settings
+from persado.settings import ChangeGuard, Column, Contract, RowGuards, Settings
 from persado.settings.filename import NameValues
 from persado.source import open_source
 
@@ -61,6 +62,7 @@ class PersadoStageOperator(BaseOperator):
 
     :param settings: the effective settings of the delivery, see ``docs/settings.md``
     :param previous: the output of the stage before (templated)
+    :param asset: the asset that stands for the delivery: its ledger keeps a record of every try
     :param retry_policy: which errors are worth another try; the default knows the project's own errors
     """
 
@@ -72,10 +74,17 @@ class PersadoStageOperator(BaseOperator):
         *,
         settings: Settings | dict[str, Any],
         previous: Any = None,
+        asset: Asset | None = None,
         retry_policy: RetryPolicy | None = None,
         **kwargs: Any,
     ) -> None:
+        if asset is not None:
+            kwargs["inlets"] = [
+                *kwargs.get("inlets", []),
+                asset,
+            ]  # as an inlet its state is at hand; no event comes of it
         super().__init__(retry_policy=retry_policy or PersadoRetryPolicy(), **kwargs)
+        self.asset = asset
         self.settings = Settings.model_validate(settings)
         self.previous = previous
 
@@ -92,6 +101,7 @@ class PersadoStageOperator(BaseOperator):
             raise AirflowSkipException(str(outcome)) from None
         except PersadoError as error:
             self.log.error("%s", error)  # noqa: TRY400 - the message says it all
+            self._keep_failure(context, error)
             # Airflow logs a traceback of whatever is raised. What led to the error may quote a customer's value, and
             # where in this project it came from helps nobody.
             error.__cause__ = error.__context__ = None
@@ -106,10 +116,8 @@ class PersadoStageOperator(BaseOperator):
         )
         progress.finish(record)
         done = done.model_copy(update={"stages": (*done.stages, record)})
-        for asset in self.outlets:
-            if isinstance(asset, Asset):
-                receipt = self._receipt(context, done)
-                context["outlet_events"][asset].extra = receipt.model_dump(mode="json")
+        if self.outlets:
+            self._keep_receipt(context, self._receipt(context, done))
         return done.model_dump(mode="json")
 
     def handover(self) -> Handover:
@@ -131,6 +139,33 @@ class PersadoStageOperator(BaseOperator):
     def done_path(self, handover: Handover) -> str | None:
         """Give the full path of the success file; None where there is to be none."""
         return self.remote_path(self.names(handover).done()) if self.settings.success_file else None
+
+    def _keep_receipt(self, context: Context, receipt: Receipt) -> None:
+        for asset in self.outlets:
+            if isinstance(asset, Asset):
+                context["outlet_events"][asset].extra = receipt.model_dump(mode="json")
+        if self.asset is not None:
+            Ledger(context, self.asset).delivered(receipt)
+
+    def _keep_failure(self, context: Context, error: PersadoError) -> None:
+        if self.asset is None:
+            return
+        task, run = context["ti"], context["dag_run"]
+        failure = Failure(
+            delivery_id=Handover.model_validate(self.previous).delivery_id if self.previous else _delivery_id(context),
+            dag_id=run.dag_id,
+            run_id=run.run_id,
+            triggered_by=run.triggering_user_name,
+            stage=self.stage,
+            try_number=task.try_number,
+            error=type(error).__name__,
+            message=str(error),
+            finished=datetime.now(UTC),
+        )
+        try:
+            Ledger(context, self.asset).failed(failure)
+        except AirflowException as problem:  # the delivery's own error is the one to see
+            self.log.warning("the ledger did not take the failure: %s", type(problem).__name__)
 
     def _receipt(self, context: Context, done: Handover) -> Receipt:
         run = context["dag_run"]
@@ -176,6 +211,7 @@ class PersadoExtractOperator(PersadoStageOperator):
     :param transform_folder: where its module is; relative to the working directory, ``include`` by default
     :param contract: what the receiver insists on
     :param rows: how many rows are normal
+    :param change: how much that may differ from the last delivery in the ledger of ``asset``
     :param on_empty: what to do when there are none: ``fail``, ``skip`` the run, or ``send`` a file without rows
     :param orchestration: the name that file names and receipts show (templated)
     :param campaign_name: the value of ``{{campaign_name}}`` in file names
@@ -198,6 +234,7 @@ class PersadoExtractOperator(PersadoStageOperator):
         transform_folder: str | Path | None = None,
         contract: Contract | dict[str, Any] | None = None,
         rows: RowGuards | dict[str, Any] | None = None,
+        change: ChangeGuard | dict[str, Any] | None = None,
         on_empty: OnEmpty = "fail",
         orchestration: str = "{{ dag.dag_id }}",
         campaign_name: str | None = None,
@@ -215,6 +252,7 @@ class PersadoExtractOperator(PersadoStageOperator):
             contract=None if contract is None else Contract.model_validate(contract),
         )
         self.rows = RowGuards.model_validate(rows or {})
+        self.change = None if change is None else ChangeGuard.model_validate(change)
         self.on_empty = on_empty
         self.orchestration = orchestration
         self.campaign_name = campaign_name
@@ -235,6 +273,8 @@ class PersadoExtractOperator(PersadoStageOperator):
                 area, connection, self.sql, self.selection, self.settings, progress.add
             )
         warnings = (*([warning] if warning else []), *check_rows(artifact.rows, self.rows, self.on_empty))
+        if self.change is not None and self.asset is not None:
+            check_change(artifact.rows, Ledger(context, self.asset).last_rows(), self.change)
         for text in warnings:
             self.log.warning("%s", text)
         return Handover(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from persado.errors import RejectedError
-from persado.settings.guards import RowGuards
+from persado.settings.guards import ChangeGuard, RowGuards
 
 OnEmpty = Literal["fail", "skip", "send"]
 
@@ -48,3 +48,23 @@ def check_rows(rows: int, guards: RowGuards, on_empty: OnEmpty) -> tuple[str, ..
     if guards.warn_above is not None and rows > guards.warn_above:
         warnings.append(f"the query gave {rows} rows, more than rows.warn_above ({guards.warn_above})")
     return tuple(warnings)
+
+
+def check_change(rows: int, last_rows: int | None, guard: ChangeGuard) -> None:
+    """
+    Judge how much the number of rows differs from the last delivery's.
+
+    :param rows: how many rows there are
+    :param last_rows: how many the last delivery had; None before the first, which passes
+    :param guard: how much they may differ
+    :raises RejectedError: where they differ more
+    """
+    if last_rows is None:
+        return
+    difference = abs(rows - last_rows)
+    if difference * 100 > guard.fail_above_percent * last_rows:
+        raise RejectedError(
+            f"the query gave {rows} rows, the last delivery had {last_rows}: they may differ by "
+            f"{guard.fail_above_percent} % (change.fail_above_percent). Nothing was sent. If the new number is right, "
+            "raise the limit for one run"
+        )

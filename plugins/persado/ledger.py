@@ -1,0 +1,77 @@
+"""The ledger of deliveries: Airflow's asset state store keeps a record of every try, failures too."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from persado.pipeline.receipt import Receipt
+
+if TYPE_CHECKING:
+    from airflow.sdk import Asset, Context
+
+LAST_DELIVERED = "last_delivered"
+
+
+class Failure(BaseModel):
+    """
+    A try that failed. Like a receipt, it holds no customer's data.
+
+    :param outcome: ``failed``
+    :param delivery_id: the delivery's id; None where it failed before it had one
+    :param dag_id: the DAG
+    :param run_id: the DAG run
+    :param triggered_by: the user who started the run; None where the schedule or an asset did
+    :param stage: the stage that failed
+    :param try_number: which try of the stage's task it was
+    :param error: the class of the error
+    :param message: what it says
+    :param finished: when it failed, UTC
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    outcome: Literal["failed"] = "failed"
+    delivery_id: str | None
+    dag_id: str
+    run_id: str
+    triggered_by: str | None
+    stage: str
+    try_number: int
+    error: str
+    message: str
+    finished: datetime
+
+
+class Ledger:
+    """
+    The records of one asset's deliveries.
+
+    :param context: the task's context; the asset must be an inlet or outlet of the task
+    :param asset: the asset that the deliveries update
+    """
+
+    def __init__(self, context: Context, asset: Asset) -> None:
+        self._store: Any = context["asset_state_store"][asset]
+
+    def last_rows(self) -> int | None:
+        """Give how many rows the last delivery had; None before the first."""
+        last = self._store.get(LAST_DELIVERED)
+        return int(last["rows"]) if last else None
+
+    def delivered(self, receipt: Receipt) -> None:
+        """Keep the receipt of a delivery."""
+        record = receipt.model_dump(mode="json")
+        self._store.set(_key(receipt.finished, receipt.delivery_id), record)
+        self._store.set(LAST_DELIVERED, {"rows": receipt.rows, "finished": record["finished"]})
+
+    def failed(self, failure: Failure) -> None:
+        """Keep the record of a try that failed."""
+        self._store.set(_key(failure.finished, failure.delivery_id or "none"), failure.model_dump(mode="json"))
+
+
+def _key(moment: datetime, delivery_id: str) -> str:
+    """Keys are listed in their order: the moment comes first."""
+    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}_{delivery_id}"
