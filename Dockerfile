@@ -1,5 +1,16 @@
-# The image of the Astro CLI and of Astro: its build installs packages.txt and requirements.txt and copies the project.
-FROM astrocrpublic.azurecr.io/runtime:3.3-2
+# Airflow with this project in it. `airflow standalone`, a compose file or a chart of your own starts its components.
+FROM apache/airflow:3.3.2-python3.11
 
+USER root
+COPY packages.txt /tmp/packages.txt
+RUN apt-get update \
+    && grep -v '^#' /tmp/packages.txt | xargs apt-get install --yes --no-install-recommends \
+    && rm -rf /var/lib/apt/lists/* /tmp/packages.txt
+
+USER airflow
+COPY requirements.lock /tmp/requirements.lock
+RUN pip install --no-cache-dir --require-hashes --requirement /tmp/requirements.lock
+
+COPY --chown=airflow:0 . /opt/airflow
 # Airflow finds the connection type `persado` by the entry point of this install; the code stays where it is.
-RUN pip install --no-cache-dir --no-deps --editable .
+RUN pip install --no-cache-dir --no-deps --editable /opt/airflow

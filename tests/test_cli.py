@@ -39,7 +39,7 @@ def test_the_projects_own_configuration(example: Path) -> None:
         "state_province_cd",
     ]
     daily = configuration.deliveries["daily_engagement"]
-    assert daily.orchestration.workflow == Scheduled(schedule="0 6 * * *", timezone="America/New_York")
+    assert daily.orchestration.workflow == Scheduled(schedule="0 0 * * *", timezone="America/New_York")
 
 
 def test_validate_says_what_runs_when(example: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -48,7 +48,7 @@ def test_validate_says_what_runs_when(example: Path, capsys: pytest.CaptureFixtu
     output = capsys.readouterr()
     assert output.err == ""
     assert output.out == (
-        "daily_engagement -> persado, 0 6 * * * (America/New_York)\n"
+        "daily_engagement -> persado, 0 0 * * * (America/New_York)\n"
         "weekly_segment -> persado, manual\n"
         f"2 orchestrations, 2 data templates, 1 destination in {example}: all valid\n"
     )
@@ -63,7 +63,7 @@ def test_validate_names_assets(example: Path, capsys: pytest.CaptureFixture[str]
     assert main(["validate", str(example)]) == 0
 
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == ("daily_engagement -> persado, 0 6 * * * (America/New_York), only if customers or mail changed")
+    assert lines[0] == ("daily_engagement -> persado, 0 0 * * * (America/New_York), only if customers or mail changed")
     assert lines[1] == "weekly_segment -> persado, when customers and mail changed"
 
 
