@@ -136,7 +136,10 @@ def load_settings(home: AirflowHome, settings: Airflow) -> None:
     """Write connections and pools into the home's database, through a file that only the owner may read."""
     file = home.path / "airflow_settings.yaml"
     write_private(file, yaml.safe_dump({"airflow": settings.model_dump(exclude_none=True, mode="json")}))
-    call(["-m", "demo.airflow_settings", str(file)], home.environment)
+    try:
+        call(["-m", "demo.airflow_settings", str(file)], home.environment)
+    finally:
+        file.unlink()
 
 
 def empty_database(layout: Layout) -> Path:
