@@ -22,6 +22,7 @@ from persado.settings.file_settings import Settings
 QUOTE = '"'
 LINE_ENDINGS = {"LF": "\n", "CRLF": "\r\n"}
 _NUMBER_CHARACTERS = frozenset("0123456789+-.e")
+_END_OF_COPY = r"\."  # alone on a line, PostgreSQL's COPY takes it for the end
 _UP_TO_SPACE = "".join(map(chr, range(0x21)))
 
 
@@ -118,8 +119,9 @@ def _has_special_characters(text: pa.Array, settings: Settings) -> pa.Array:
     special = settings.field_delimiter + QUOTE + "\r\n" + (settings.escape_character or "")
     if _any_inside(text, special):
         found = pc.or_(found, pc.match_substring_regex(text, f"[{re.escape(special)}]"))
-    if settings.null_text:
-        found = pc.or_(found, pc.equal(text, settings.null_text))
+    for alone in (settings.null_text, _END_OF_COPY):
+        if alone:
+            found = pc.or_(found, pc.equal(text, alone))
     return found
 
 
