@@ -32,7 +32,7 @@ lock: setup ## Write requirements.lock anew from requirements.txt and requiremen
 	$(VENV)/uv pip compile --universal --python-version 3.11 requirements-dev.txt \
 	  --generate-hashes --no-emit-index-url -o requirements.lock
 
-setup: # what the targets above need: .venv and, as root, the Debian packages of packages.txt
+setup: # what the targets above need: .venv and, as root, the Debian packages of packages.txt and packages-dev.txt
 	@$(PYTHON) -m demo.install --for test
 
 clean: ## Delete the demo (.demo), the virtual environment (.venv) and the checkers' caches

@@ -1,5 +1,6 @@
 """
-Makes `.venv` from requirements.lock, and as root installs the Debian packages of packages.txt.
+Makes `.venv` from requirements.lock, and as root installs the Debian packages of packages.txt, for the tests those of
+packages-dev.txt too.
 
 Run as `python3 -m demo.install --for run|test` with any Python 3.11 or newer: it uses the standard library only. What
 is in place already is left alone, so that a second call ends at once. Nothing outside `.venv` is written, apart from
@@ -23,7 +24,8 @@ ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 STAMP = VENV / "persado-installed"
 
-# Without these `make run` cannot work: package -> the program that it brings. Tests need all of packages.txt.
+# What is to be installed, and without which packages it cannot go on: package -> the program that it brings.
+PACKAGES = {"run": ["packages.txt"], "test": ["packages.txt", "packages-dev.txt"]}
 RUN_NEEDS = {"gnupg": "gpg"}
 
 # No cache: what is installed is installed once, and nothing is left in the home folder.
@@ -45,8 +47,8 @@ def main() -> None:
 
 
 def install_debian_packages(purpose: str) -> None:
-    """Install the missing packages of packages.txt as root; otherwise say which ones to install."""
-    wanted = (ROOT / "packages.txt").read_text(encoding="utf-8").split()
+    """Install the missing packages as root; otherwise say which ones to install."""
+    wanted = [name for file in PACKAGES[purpose] for name in (ROOT / file).read_text(encoding="utf-8").split()]
     missing = [name for name in wanted if not is_installed(name)]
     if not missing:
         return
