@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
@@ -12,6 +13,10 @@ from persado.errors import ConfigurationError
 from persado.pipeline.columns import column
 from persado.pipeline.query_errors import Phase, translating
 from persado.pipeline.rows import BATCH_ROWS, ONE_SELECT, Result
+
+FIRST_ROWS = 1_000
+BATCH_BYTES = 1 << 25
+"""How large a batch may become; the rows before tell how many rows that is."""
 
 MakeColumn = Callable[[int, Sequence[Any], int, pa.DataType | None], pa.Array]
 """Holds one batch of a column: its position, the values, the first row's number, the type of the batch before."""
@@ -62,12 +67,14 @@ def fetch(cursor: Any, columns: Sequence[str], make: MakeColumn) -> Iterator[pa.
     :param make: holds one batch of a column
     """
     types: list[pa.DataType | None] = [None] * len(columns)
-    first_row = 1
-    while rows := translating(lambda: cursor.fetchmany(BATCH_ROWS), "run"):
+    first_row, wanted = 1, FIRST_ROWS
+    while rows := translating(partial(cursor.fetchmany, wanted), "run"):
         arrays = [
             make(position, values, first_row, previous)
             for position, (values, previous) in enumerate(zip(zip(*rows, strict=True), types, strict=True))
         ]
         types = [array.type for array in arrays]
         first_row += len(rows)
-        yield pa.RecordBatch.from_arrays(arrays, names=list(columns))
+        batch = pa.RecordBatch.from_arrays(arrays, names=list(columns))
+        wanted = max(1, min(BATCH_ROWS, BATCH_BYTES * len(rows) // (batch.nbytes + 1)))
+        yield batch
