@@ -2,6 +2,7 @@
 
 import logging
 from datetime import datetime
+from typing import Any
 
 from airflow.sdk import DAG, Asset, task
 
@@ -17,7 +18,7 @@ with DAG(
 ):
 
     @task
-    def read_receipts(triggering_asset_events=None) -> list[str]:
+    def read_receipts(triggering_asset_events: Any = None) -> list[str]:
         """Log what was delivered; a real DAG would tell somebody, or start what comes next."""
         delivered = []
         for event in triggering_asset_events[WEEKLY_SEGMENT]:

@@ -31,9 +31,9 @@ def load(settings: Airflow) -> None:
     :raises ConfigurationError: if there is no database, or one without Airflow's tables
     """
     # Here and not at the top: a mistake in the file is told before Airflow's import, which takes seconds.
-    from airflow.models.pool import Pool  # noqa: TID251 - this writes into Airflow's own database
-    from airflow.models.variable import Variable  # noqa: TID251
-    from airflow.utils.session import create_session  # noqa: TID251
+    from airflow.models.pool import Pool
+    from airflow.models.variable import Variable
+    from airflow.utils.session import create_session
     from sqlalchemy.exc import OperationalError, ProgrammingError
 
     try:
@@ -55,7 +55,7 @@ def load(settings: Airflow) -> None:
 
 def write_connection(entry: Connection, session: Session) -> None:
     """Write one connection in place of the one of its name."""
-    from airflow.models.connection import Connection  # noqa: TID251 - this writes into Airflow's own database
+    from airflow.models.connection import Connection
     from sqlalchemy import delete
 
     session.execute(delete(Connection).where(Connection.conn_id == entry.conn_id))

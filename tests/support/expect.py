@@ -1,0 +1,45 @@
+"""What tests at the site expect: a clear error in time, and nothing left behind."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from persado.errors import PersadoError
+from support.sftp_server import PASS_PHRASE
+
+WRONG = "not the pass phrase"
+
+
+@contextmanager
+def fails(kind: type[PersadoError] | tuple[type[PersadoError], ...], *texts: str, within: float = 5) -> Iterator[None]:
+    """Expect an error of a class, with these texts, in time, and no pass phrase in it."""
+    begin = time.monotonic()
+    with pytest.raises(PersadoError) as caught:
+        yield
+    assert time.monotonic() - begin < within
+    assert isinstance(caught.value, kind), repr(caught.value)
+    for text in texts:
+        assert text in str(caught.value)
+    assert PASS_PHRASE not in str(caught.value)
+    assert WRONG not in str(caught.value)
+
+
+@pytest.fixture
+def nothing_left_behind() -> Iterator[None]:
+    """Every test ends with the threads and the open files that it began with."""
+    before = _open_files(), set(threading.enumerate())
+    yield
+    end = time.monotonic() + 3
+    while (now := (_open_files(), set(threading.enumerate()))) != before and time.monotonic() < end:
+        time.sleep(0.02)
+    assert now == before
+
+
+def _open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))

@@ -1,0 +1,108 @@
+"""OpenSSH's own server as a child process, for logins of the current user by public key."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import socket
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+from persado.pipeline.site import Site
+from support.ssh_keys import private_text, public_line, ssh_key
+
+SSHD = "/usr/sbin/sshd"
+
+
+class Sshd:
+    """
+    The server, running inside `with`.
+
+    :param folder: the local folder for the tests' files; clients see the whole machine
+    :param home: a folder for its configuration, keys and log
+    :param options: further lines of the configuration
+    """
+
+    def __init__(self, folder: Path, home: Path, *options: str) -> None:
+        self.folder = folder
+        self.log = home / "sshd.log"
+        self._home = home
+        self._options = options
+        self._key = ssh_key("ecdsa-sha2-nistp256", "client")
+        self.host_key = public_line(ssh_key("ssh-ed25519", "sshd"))
+
+    def site(self, **fields: Any) -> Site:
+        """Say how to log in, with time-outs fit for tests."""
+        return Site(
+            **{
+                "login": getpass.getuser(),
+                "private_key": private_text(self._key),
+                "host": "127.0.0.1",
+                "port": self.port,
+                "host_key": self.host_key,
+                "connect_timeout": 5.0,
+                "channel_timeout": 5.0,
+                **fields,
+            }
+        )
+
+    def remote(self, path: str = "") -> str:
+        """Give the path that clients use for a path in the folder."""
+        return str(self.folder / path)
+
+    def __enter__(self) -> Sshd:
+        self._home.mkdir(mode=0o700, exist_ok=True)
+        if os.geteuid() == 0:
+            # sshd insists on it; Debian makes it when the machine starts.
+            Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
+        host_key = self._write("host_key", private_text(ssh_key("ssh-ed25519", "sshd")))
+        known = self._write("authorized_keys", public_line(self._key) + "\n")
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = free.getsockname()[1]
+        config = self._write(
+            "sshd_config",
+            "\n".join(
+                [
+                    f"Port {self.port}",
+                    "ListenAddress 127.0.0.1",
+                    f"HostKey {host_key}",
+                    f"PidFile {self._home / 'sshd.pid'}",
+                    f"AuthorizedKeysFile {known}",
+                    "AuthenticationMethods publickey",
+                    "PermitRootLogin prohibit-password",
+                    "StrictModes no",
+                    "UsePAM no",
+                    "UseDNS no",
+                    "LogLevel VERBOSE",
+                    "Subsystem sftp internal-sftp",
+                    *self._options,
+                    "",
+                ]
+            ),
+        )
+        self._process = subprocess.Popen([SSHD, "-D", "-f", config, "-E", self.log], stdin=subprocess.DEVNULL)
+        self._await_start()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._process.terminate()
+        self._process.wait(10)
+
+    def _write(self, name: str, text: str) -> Path:
+        path = self._home / name
+        path.touch(mode=0o600)
+        path.write_text(text)
+        return path
+
+    def _await_start(self) -> None:
+        end = time.monotonic() + 10
+        while time.monotonic() < end and self._process.poll() is None:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), 1).close()
+            except OSError:
+                time.sleep(0.02)
+            else:
+                return
+        raise RuntimeError(f"sshd did not start: {self.log.read_text() if self.log.exists() else 'no log'}")
