@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-import paramiko
-from airflow.providers.sftp.hooks.sftp import SFTPHook
+from airflow.providers.sftp.hooks.sftp import SFTPHook, handle_connection_management
 from airflow.sdk import BaseHook
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from persado.errors import ConfigurationError, PersadoError
-from persado.pipeline.site import DEFAULT_HOST, DEFAULT_PORT, Site, connect
+from persado.pipeline.remote_files import kind
+from persado.pipeline.site import DEFAULT_HOST, DEFAULT_PORT, Session, Site, open_session
+from persado.pipeline.site_errors import site_errors
 
 
 class _Extra(BaseModel):
@@ -50,59 +52,113 @@ class PersadoHook(SFTPHook):
     hook_name = "Persado"
 
     def __init__(self, persado_conn_id: str = default_conn_name) -> None:
-        self.persado_conn_id = persado_conn_id
+        # Not SFTPHook's: it reads ~/.ssh/config, which may break it, run commands and name a proxy and keys.
+        BaseHook.__init__(self)
+        self.persado_conn_id = self.ssh_conn_id = persado_conn_id
         self.site = _site(persado_conn_id)
-        # Without a connection id the provider's hook parses no extras of its own.
-        super().__init__(
-            ssh_conn_id=None,
-            remote_host=self.site.host,
-            port=self.site.port,
-            username=self.site.login,
-            password=self.site.password,
-            conn_retry_attempts=1,
-        )
-        self._opened = ExitStack()
-        self._shared: paramiko.SFTPClient | None = None
+        self.remote_host, self.port, self.username = self.site.host, self.site.port, self.site.login
+        self.use_managed_conn = True
+        self.conn: Session | None = None
+        self._users = 0
+        self._proven = False
 
     @contextmanager
-    def session(self) -> Iterator[paramiko.SFTPClient]:
-        """Log in and give an SFTP session, closed at the end; see :func:`persado.pipeline.site.connect`."""
-        with connect(self.site) as sftp:
-            yield sftp
+    def session(self) -> Iterator[Session]:
+        """Log in and give an SFTP session, closed at the end; see :func:`persado.pipeline.site.open_session`."""
+        with closing(self._open()) as session:
+            yield session
 
-    def get_conn(self) -> paramiko.SFTPClient:  # type: ignore[override]
-        """Open a session that stays open until :meth:`close_conn`."""
-        if self.conn is None:
-            self.conn = self._opened.enter_context(connect(self.site))
+    def get_conn(self) -> Session:  # type: ignore[override]
+        """Give a session that stays open until :meth:`close_conn`; a new one where the last one broke."""
+        if self.conn is None or not self.conn.open_still:
+            self.close_conn()
+            self.conn = self._open()
         return self.conn
 
     def close_conn(self) -> None:
         """Close the session of :meth:`get_conn`."""
-        self.conn = None
-        self._opened.close()
+        if self.conn is not None:
+            self.conn.close()
+            self.conn = None
 
     @contextmanager
-    def get_managed_conn(self) -> Iterator[paramiko.SFTPClient]:
-        """Give a session that nested calls share, closed when the outermost one ends."""
-        if self._shared is not None:
-            yield self._shared
-            return
-        with connect(self.site) as sftp:
-            self._shared = sftp
+    def get_managed_conn(self) -> Iterator[Session]:
+        """Give the session that is open, or one that is closed when the outermost of nested calls ends."""
+        kept = self.conn is not None and self.conn.open_still and not self._users
+        session = self.get_conn()
+        self._users += 1
+        try:
+            yield session
+        finally:
+            self._users -= 1
+            if not self._users and not kept:
+                self.close_conn()
+
+    def get_conn_count(self) -> int:
+        """Give the number of nested managed connections."""
+        return self._users
+
+    # The provider's own take every error for absence, a missing right too.
+
+    @handle_connection_management
+    def list_directory(self, path: str, recursive: bool = False) -> list[str] | None:
+        """
+        List the names in a folder, sorted.
+
+        :param path: full path of the folder
+        :param recursive: list the files in its sub-folders as well, as paths relative to ``path``
+        :return: None if there is no such folder
+        """
+        with site_errors(f"cannot list {path}"):
             try:
-                yield sftp
-            finally:
-                # A closed client must not be found by the next call.
-                self._shared = self.conn = None
+                if not recursive:
+                    return sorted(self.get_conn().listdir(path))
+                return sorted(posixpath.relpath(file, path) for file in self.get_tree_map(path)[0])
+            except FileNotFoundError:
+                return None
+
+    @handle_connection_management
+    def path_exists(self, path: str) -> bool:
+        """
+        Tell whether there is something under a path.
+
+        :param path: full path of a file or folder
+        """
+        return kind(self.get_conn(), path) is not None
+
+    @handle_connection_management
+    def isdir(self, path: str) -> bool:
+        """
+        Tell whether a path is a folder.
+
+        :param path: full path
+        """
+        return kind(self.get_conn(), path) == "folder"
+
+    @handle_connection_management
+    def isfile(self, path: str) -> bool:
+        """
+        Tell whether a path is a file.
+
+        :param path: full path
+        """
+        return kind(self.get_conn(), path) == "file"
+
+    def _open(self) -> Session:
+        session = open_session(self.site, proven=self._proven)
+        self._proven = True
+        return session
 
     def _build_worker_hook(self) -> PersadoHook:
-        return PersadoHook(self.persado_conn_id)
+        hook = PersadoHook(self.persado_conn_id)
+        hook._proven = self._proven
+        return hook
 
     def test_connection(self) -> tuple[bool, str]:
         """Log in and open an SFTP session: what Airflow's *Test* button does."""
         try:
-            with self.session() as sftp:
-                sftp.listdir_attr(".")
+            with self.session() as session, site_errors(f"{self.site}: cannot look around"):
+                session.normalize(".")
         except PersadoError as error:
             return False, str(error)
         return True, f"Logged in to {self.site}; its host key is a pinned one."

@@ -66,7 +66,8 @@ class Folder(asyncssh.SFTPServer):
 
     def __init__(self, chan: Any) -> None:
         super().__init__(chan, chroot=str(self.server.folder).encode())
-        self.writing: dict[object, str] = {}
+        self.writing: dict[Any, str] = {}
+        self.server.folders.append(self)
 
     def note(self, name: str, path: bytes, to: bytes | None = None) -> None:
         self.server.operations.append(Operation(name, path.decode(), to.decode() if to is not None else None))
@@ -135,6 +136,7 @@ class SftpServer:
         self.host_keys = [ssh_key(kind, "host") for kind in host_keys]
         self.known_keys = known_keys
         self.connections: list[asyncssh.SSHServerConnection] = []
+        self.folders: list[Folder] = []
         self.logins: list[str] = []
         self.operations: list[Operation] = []
         self.written: list[tuple[str, int, int]] = []
@@ -212,4 +214,7 @@ class SftpServer:
         for task in others:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
+        for folder in self.folders:
+            for file in folder.writing:
+                file.close()
         await self._loop.shutdown_default_executor()

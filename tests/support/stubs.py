@@ -22,10 +22,14 @@ def full_backlog() -> Iterator[int]:
 
 
 @contextmanager
-def answering(answer: Callable[[socket.socket], None]) -> Iterator[tuple[int, list[socket.socket]]]:
+def answering(
+    answer: Callable[[socket.socket], None], receive_buffer: int | None = None
+) -> Iterator[tuple[int, list[socket.socket]]]:
     """Give a port where each connection is answered by a function, and the connections so far."""
     connections: list[socket.socket] = []
     with socket.create_server(("127.0.0.1", 0)) as listener:
+        if receive_buffer is not None:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
 
         def serve() -> None:
             while True:

@@ -7,11 +7,12 @@ connection alone.
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
 import paramiko
 import tenacity
@@ -19,10 +20,13 @@ import tenacity
 from persado.errors import ConfigurationError, RejectedError, TransientError
 from persado.pipeline.site_errors import site_errors
 from persado.pipeline.ssh_keys import fingerprint, pinned_host_keys, read_private_key
+from persado.pipeline.ssh_login import Credentials, log_in
+from persado.pipeline.ssh_patience import at_most
 
 DEFAULT_HOST = "psftp.persado.com"
 DEFAULT_PORT = 22
 CONNECT_ATTEMPTS = 3
+FIRST_PAUSE = 0.5
 KEEP_ALIVE = 15
 
 # paramiko logs every failure as a traceback, line by line; what failed is in the errors raised here.
@@ -31,6 +35,8 @@ _LOG.setLevel(logging.CRITICAL)
 
 # RSA host keys have one name and three signature algorithms; the old SHA-1 one is left out.
 _ALGORITHMS = {"ssh-rsa": ("rsa-sha2-512", "rsa-sha2-256")}
+# What the processor does in hardware goes first.
+_CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com")
 
 
 @dataclass(frozen=True)
@@ -40,12 +46,13 @@ class Site:
 
     :param login: the account, usually ``<persado_account_name>_amp``
     :param password: the pass phrase of the account
-    :param private_key: a private key instead, OpenSSH or PEM form
+    :param private_key: a private key instead, OpenSSH or PEM form; with a password as well, the password is only used
+        where the site asks for both, or takes no keys
     :param private_key_passphrase: the pass phrase of the private key
     :param host_key: the site's public keys, one a line, as ``ssh-ed25519 AAAA...`` or a line of ``known_hosts``
     :param host: the site
     :param port: its port
-    :param connect_timeout: seconds to wait for the connection, the banner and the login, each
+    :param connect_timeout: seconds to wait for the connection, for the agreement on keys and for the login, each
     :param channel_timeout: seconds to wait for any single answer of the site
     """
 
@@ -68,41 +75,53 @@ class Site:
         return self.host if self.port == DEFAULT_PORT else f"[{self.host}]:{self.port}"
 
 
+class Session(paramiko.SFTPClient):
+    """An SFTP session that owns its connection: closing it closes the connection."""
+
+    def __init__(self, channel: paramiko.Channel) -> None:
+        super().__init__(channel)
+        self._transport = channel.get_transport()
+
+    @property
+    def open_still(self) -> bool:
+        """Whether it can be used, as far as this side knows."""
+        return self._transport.is_active() and not self.sock.closed
+
+    def close(self) -> None:
+        """End the session and its connection; fine if they have ended."""
+        _close(self._transport)
+
+
 @contextmanager
-def connect(site: Site) -> Iterator[paramiko.SFTPClient]:
+def connect(site: Site, *, proven: bool = False) -> Iterator[Session]:
+    """Give a session (see :func:`open_session`) that is closed at the end."""
+    with contextlib.closing(open_session(site, proven=proven)) as session:
+        yield session
+
+
+def open_session(site: Site, *, proven: bool = False) -> Session:
     """
-    Log in and give an SFTP session, closed at the end.
+    Log in and give an SFTP session.
 
     A connection that is refused or dropped before the login is tried again at once, a few times, with growing
     pauses (sshd's MaxStartups does that under load). A refused login is never tried twice: it could lock the account.
 
+    :param site: where and as whom
+    :param proven: whether the site has taken this login before, so that a connection that breaks in the middle of
+        the login is no sign of a wrong pass phrase
     :raises ConfigurationError: for an unknown host, a key that cannot be read, no pinned host key
     :raises RejectedError: for a wrong pass phrase or key, and for a host key that is not a pinned one
     :raises TransientError: where the site is out of reach
     """
-    with open_client(site) as client, site_errors(f"{site}: no SFTP session"):
-        sftp = client.open_sftp()
-        sftp.get_channel().settimeout(site.channel_timeout)  # type: ignore[union-attr]  # open, so it has one
-        with sftp:
-            yield sftp
-
-
-@contextmanager
-def open_client(site: Site) -> Iterator[paramiko.SSHClient]:
-    """Log in and give the SSH client, closed at the end. Raises what :func:`connect` does."""
-    keys = pinned_host_keys(site.host_key, site.known_as)
-    arguments = _credentials(site)
+    host_keys = pinned_host_keys(site.host_key, site.known_as)
+    credentials = _credentials(site, proven=proven)
     retry = tenacity.Retrying(
         retry=tenacity.retry_if_exception(lambda error: isinstance(error, TransientError) and _soon_over(error)),
         stop=tenacity.stop_after_attempt(CONNECT_ATTEMPTS),
-        wait=tenacity.wait_exponential_jitter(initial=0.5, max=8, jitter=0.5),
+        wait=tenacity.wait_exponential_jitter(multiplier=FIRST_PAUSE, max=8, jitter=FIRST_PAUSE),
         reraise=True,
     )
-    client = retry(_login, site, keys, arguments)
-    try:
-        yield client
-    finally:
-        client.close()
+    return retry(_open, site, host_keys, credentials)
 
 
 def _soon_over(error: TransientError) -> bool:
@@ -110,72 +129,96 @@ def _soon_over(error: TransientError) -> bool:
     return not isinstance(error.__cause__, TimeoutError)
 
 
-def _credentials(site: Site) -> dict[str, Any]:
-    if site.private_key:
-        return {"pkey": read_private_key(site.private_key, site.private_key_passphrase), "password": site.password}
-    if not site.password:
+def _credentials(site: Site, *, proven: bool) -> Credentials:
+    key = read_private_key(site.private_key, site.private_key_passphrase) if site.private_key else None
+    if key is None and not site.password:
         raise ConfigurationError(
             f"{site}: the connection has neither a password (the pass phrase) nor the extra private_key; set one"
         )
-    return {"password": site.password}
+    return Credentials(site=str(site), login=site.login, key=key, password=site.password or None, proven=proven)
 
 
-def _login(site: Site, keys: list[paramiko.PKey], arguments: dict[str, Any]) -> paramiko.SSHClient:
-    client = paramiko.SSHClient()
-    client.set_missing_host_key_policy(_Pinned(site, keys))
-
-    def transport(*args: Any, **kwargs: Any) -> paramiko.Transport:
-        made = paramiko.Transport(*args, **kwargs)
-        made.set_log_channel(_LOG.name)
-        options = made.get_security_options()
-        # Ask for the kinds of key that are pinned first: a site with several keys must show the known one.
-        first = [name for key in keys for name in _ALGORITHMS.get(key.get_name(), (key.get_name(),))]
-        offered = [name for name in first if name in options.key_types]
-        options.key_types = tuple(dict.fromkeys([*offered, *options.key_types]))
-        return made
-
+def _open(site: Site, host_keys: list[paramiko.PKey], credentials: Credentials) -> Session:
+    with site_errors(f"{site}: cannot connect"):
+        connection = _dial(site)
+        transport = _transport(connection, site, host_keys)
     try:
         with site_errors(f"{site}: cannot connect"):
-            client.connect(
-                site.host,
-                site.port,
-                site.login,
-                timeout=site.connect_timeout,
-                banner_timeout=site.connect_timeout,
-                auth_timeout=site.connect_timeout,
-                channel_timeout=site.channel_timeout,
-                allow_agent=False,
-                look_for_keys=False,
-                compress=False,
-                transport_factory=transport,
-                **arguments,
-            )
-        client.get_transport().set_keepalive(KEEP_ALIVE)  # type: ignore[union-attr]  # connected, so it has one
+            with at_most(site.connect_timeout, transport):
+                transport.start_client()
+            _check_host_key(site, host_keys, transport.get_remote_server_key())
+        with site_errors(f"{site}: cannot log in"), at_most(site.connect_timeout, transport):
+            log_in(transport, credentials)
+        transport.set_keepalive(KEEP_ALIVE)
+        with site_errors(f"{site}: no SFTP session"), at_most(site.channel_timeout, transport):
+            return _sftp(transport, site)
     except BaseException:
-        client.close()
+        _close(transport)
         raise
-    return client
 
 
-class _Pinned(paramiko.MissingHostKeyPolicy):
-    """Accept a pinned key and nothing else. The client knows no other keys, so it always asks here."""
+def _dial(site: Site) -> socket.socket:
+    try:
+        connection = socket.create_connection((site.host, site.port), site.connect_timeout)
+    except (UnicodeError, OverflowError):
+        raise ConfigurationError(f"{site}: this is no host and port; check the connection") from None
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        # paramiko's own writes to the network wait for ever; this bounds them where the site stops reading.
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(site.channel_timeout * 1000))
+    return connection
 
-    def __init__(self, site: Site, keys: list[paramiko.PKey]) -> None:
-        self._site = site
-        self._keys = keys
 
-    def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey) -> None:
-        if key in self._keys:
-            return
-        shown = f"{key.get_name()} {fingerprint(key)}"
-        if not self._keys:
-            raise ConfigurationError(
-                f"{self._site}: no host key is pinned, so nobody can tell this site from an impostor. It shows the key "
-                f"{shown}. Compare that with what Persado tells you; if it is the same, put this line into the "
-                f"connection's extra host_key: {key.get_name()} {key.get_base64()}"
-            )
-        pinned = ", ".join(f"{known.get_name()} {fingerprint(known)}" for known in self._keys)
-        raise RejectedError(
-            f"{self._site}: wrong host key: expected {pinned}, got {shown}. Nothing was sent. Either the site has a "
-            "new key (ask Persado, then pin it as well) or this is not the site"
+def _transport(connection: socket.socket, site: Site, host_keys: list[paramiko.PKey]) -> paramiko.Transport:
+    transport = paramiko.Transport(connection)
+    transport.set_log_channel(_LOG.name)
+    # The time-outs of this module come first.
+    transport.banner_timeout = transport.handshake_timeout = transport.auth_timeout = site.connect_timeout + 5
+    options = transport.get_security_options()
+    # Ask for the kinds of key that are pinned first: a site with several keys must show the known one.
+    pinned = [name for key in host_keys for name in _ALGORITHMS.get(key.get_name(), (key.get_name(),))]
+    options.key_types = tuple(dict.fromkeys([*pinned, *options.key_types]))
+    options.ciphers = tuple(dict.fromkeys([*_CIPHERS, *options.ciphers]))
+    return transport
+
+
+def _check_host_key(site: Site, pinned: list[paramiko.PKey], key: paramiko.PKey) -> None:
+    if key in pinned:
+        return
+    shown = f"{key.get_name()} {fingerprint(key)}"
+    if not pinned:
+        raise ConfigurationError(
+            f"{site}: no host key is pinned, so nobody can tell this site from an impostor. It shows the key {shown}. "
+            "Compare that with what Persado tells you; if it is the same, put this line into the connection's extra "
+            f"host_key: {key.get_name()} {key.get_base64()}"
         )
+    expected = ", ".join(f"{known.get_name()} {fingerprint(known)}" for known in pinned)
+    raise RejectedError(
+        f"{site}: wrong host key: expected {expected}, got {shown}. Nothing was sent. Either the site has a new key "
+        "(ask Persado, then pin it as well) or this is not the site"
+    )
+
+
+def _sftp(transport: paramiko.Transport, site: Site) -> Session:
+    try:
+        channel = transport.open_session()
+        channel.settimeout(site.channel_timeout)
+        channel.invoke_subsystem("sftp")
+        return Session(channel)
+    except (paramiko.SSHException, paramiko.SFTPError) as error:
+        # Where the connection broke, it takes paramiko's thread a moment to notice.
+        transport.join(0.5)
+        if not transport.is_active():
+            raise
+        raise RejectedError(
+            f"{site}: the login worked, but the site opens no SFTP session ({error}). The account may lack the right "
+            "to use SFTP, or the site's start-up files print something"
+        ) from error
+
+
+def _close(transport: paramiko.Transport) -> None:
+    # Without this a timer of paramiko's lives on.
+    transport.packetizer.complete_handshake()
+    transport.close()
+    transport.sock.close()
+    if transport.is_alive():
+        transport.join(1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +9,10 @@ from contextlib import contextmanager
 import paramiko
 
 from persado.errors import ConfigurationError, PersadoError, RejectedError, TransientError
+
+
+class ConnectionLostError(TransientError):
+    """The connection to the site broke or fell silent; a new one may do better."""
 
 
 @contextmanager
@@ -22,16 +25,12 @@ def site_errors(doing: str) -> Iterator[None]:
     """
     try:
         yield
-    except PersadoError:
-        raise
-    except (OSError, EOFError, paramiko.SSHException) as error:
+    except (OSError, EOFError, paramiko.SSHException, paramiko.SFTPError) as error:
         kind, problem = _sort(error)
         raise kind(f"{doing}: {problem}") from error
 
 
-def _sort(error: Exception) -> tuple[type[PersadoError], str]:
-    if isinstance(error, paramiko.AuthenticationException):
-        return _sort_authentication(error)
+def _sort(error: Exception) -> tuple[type[PersadoError], str]:  # noqa: C901 - a table, row by row
     match error:
         case paramiko.ssh_exception.IncompatiblePeer():
             return ConfigurationError, f"this site and paramiko share no algorithm ({error})"
@@ -41,28 +40,33 @@ def _sort(error: Exception) -> tuple[type[PersadoError], str]:
             return RejectedError, "no such file or folder at the site"
         case PermissionError():
             return RejectedError, "the site does not permit it"
+        case paramiko.SFTPError():
+            return RejectedError, f"the site's answer is not SFTP ({error})"
         case TimeoutError():
-            return TransientError, "the site did not answer within the time-out"
-        case paramiko.ssh_exception.NoValidConnectionsError() | ConnectionRefusedError():
-            return TransientError, "nothing answers there (connection refused or no route)"
+            return ConnectionLostError, "the site did not answer within the time-out"
+        case ConnectionRefusedError():
+            return ConnectionLostError, "nothing answers there (connection refused)"
         case EOFError() | ConnectionError():
-            return TransientError, "the connection was lost"
-        case OSError() if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            return TransientError, "the site is out of space"
+            return ConnectionLostError, "the connection was lost"
+        case OSError() if is_answer(error):
+            return TransientError, _answer(str(error))
+        case paramiko.SSHException() if "protocol banner" in str(error):
+            return ConnectionLostError, (
+                "it closed the connection before it said that it is an SSH server (too many connections at once, or "
+                "no SSH server)"
+            )
+        case OSError() if error.strerror:
+            return ConnectionLostError, error.strerror
         case _:
-            return TransientError, str(error) or type(error).__name__
+            return ConnectionLostError, f"the connection was lost ({error})"
 
 
-def _sort_authentication(error: paramiko.AuthenticationException) -> tuple[type[PersadoError], str]:
-    if isinstance(error, paramiko.BadAuthenticationType):
-        takes = ", ".join(error.allowed_types)
-        return RejectedError, f"the site does not take this kind of login; it takes: {takes}"
-    text = str(error).lower()
-    if "timeout" in text:
-        return TransientError, "the site did not answer the login within the time-out"
-    if "eof" in text or "transport shut down" in text:
-        return TransientError, "the connection was lost during the login"
-    return RejectedError, (
-        "the site refused the login. The pass phrase, the private key or the account is wrong; it was tried once and "
-        "will not be tried again by itself. Mend the connection, then clear this task"
-    )
+def is_answer(error: OSError) -> bool:
+    """Tell whether the site itself said no, by a status that has no number here: all that is left of it is its text."""
+    return type(error) is OSError and error.errno is None and str(error) != "Socket is closed"
+
+
+def _answer(text: str) -> str:
+    if text.lower() in ("", "failure"):
+        return "the site says only 'Failure'; often its disk is full or the account's quota is used up"
+    return f"the site says: {text[:200]}"

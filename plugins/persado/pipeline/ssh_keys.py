@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import io
+import re
+import struct
+import textwrap
+from contextlib import suppress
 
 import paramiko
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives import serialization
-from paramiko.hostkeys import HostKeyEntry, HostKeys, InvalidHostKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+    load_ssh_private_key,
+)
+from paramiko.hostkeys import HostKeys
+from paramiko.pkey import UnknownKeyType
 
 from persado.errors import ConfigurationError
 
@@ -23,84 +33,106 @@ def fingerprint(key: paramiko.PKey) -> str:
 
 
 def pinned_host_keys(text: str, known_as: str) -> list[paramiko.PKey]:
-    """
+    r"""
     Read the keys by which a site is known.
 
-    :param text: one key a line: ``ssh-ed25519 AAAA...``, the base64 alone, or a line of ``known_hosts``, of
-        which only those for this site count; ``#`` begins a comment
+    :param text: one key a line, each as ``ssh-ed25519 AAAA...``, as the base64 alone, or as a line of
+        ``known_hosts``, of which only those for this site count; ``#`` begins a comment line, and a literal ``\n``
+        ends a line as well
     :param known_as: the site's name in ``known_hosts``: ``host``, or ``[host]:port`` for a port other than 22
     :raises ConfigurationError: for a line that is no key, and where every line is for another site
     """
     keys: list[paramiko.PKey] = []
     others: list[str] = []
-    lines = [line.strip() for line in text.replace("\\n", "\n").splitlines()]
-    for number, line in enumerate((line for line in lines if line and not line.startswith("#")), 1):
-        entry = _host_key(line, number, known_as)
-        if entry.key is None:
+    for number, line in enumerate(text.replace("\\n", "\n").splitlines(), 1):
+        if not line.strip() or line.lstrip().startswith("#"):
             continue
-        names = HostKeys()
-        for name in entry.hostnames or ():
-            names.add(name, entry.key.get_name(), entry.key)
-        if names.check(known_as, entry.key):
-            keys.append(entry.key)
+        names, key = _host_key(line, number)
+        if not names or _names_match(names, key, known_as):
+            keys.append(key)
         else:
-            others.extend(entry.hostnames or ())
+            others.append(names)
     if others and not keys:
         raise ConfigurationError(f"extra host_key: expected a key of {known_as}, got keys of {', '.join(others)} only")
     return keys
 
 
-def _host_key(line: str, number: int, known_as: str) -> HostKeyEntry:
+def _host_key(line: str, number: int) -> tuple[str, paramiko.PKey]:
+    """Give the names that a line is for, empty where it names none, and its key."""
+    where = f"extra host_key, line {number}"
     words = line.split()
-    if words[0].startswith("AAAA"):
-        words = [_key_type(words[0]), *words]
-    if len(words) > 1 and words[1].startswith("AAAA"):
-        words = [known_as, *words]
+    if words[0].startswith("@"):
+        raise ConfigurationError(f"{where}: {words[0]} is not supported; pin the site's own key")
+    # Every key's base64 begins so: with the length of its kind's name.
+    position = next((at for at, word in enumerate(words[:3]) if word.startswith("AAAA")), 0)
     try:
-        entry = HostKeyEntry.from_line(" ".join(words[:3]))
-    except (InvalidHostKey, paramiko.SSHException, ValueError, binascii.Error):
-        entry = None
-    if entry is None:
+        data = base64.b64decode(words[position], validate=True)
+        (length,) = struct.unpack(">I", data[:4])
+        key = paramiko.PKey.from_type_string(data[4 : 4 + length].decode(), data)
+        whole = key.asbytes() == data
+    # paramiko's parsers let all kinds of errors of the standard library through.
+    except (ValueError, struct.error, IndexError, UnknownKeyType, paramiko.SSHException):
+        whole = False
+    if not whole:
         raise ConfigurationError(
-            f"extra host_key, line {number}: expected a public key such as 'ssh-ed25519 AAAA...', got something else"
+            f"{where}: expected a public key such as 'ssh-ed25519 AAAA...' (Ed25519, ECDSA or RSA, whole and on one "
+            "line), got something else"
         )
-    return entry
+    names = words[0] if position > 1 else ""
+    return names, key
 
 
-def _key_type(data: str) -> str:
-    """The kind of key stands in its data: a length of four bytes, then the name."""
-    raw = base64.b64decode(data + "==", validate=False)
-    return raw[4 : 4 + int.from_bytes(raw[:4], "big")].decode(errors="replace")
+def _names_match(names: str, key: paramiko.PKey, known_as: str) -> bool:
+    known_hosts = HostKeys()
+    for name in names.split(","):
+        known_hosts.add(name, key.get_name(), key)
+    return known_hosts.check(known_as, key)
 
 
 def read_private_key(text: str, passphrase: str | None) -> paramiko.PKey:
     r"""
-    Read a private key in OpenSSH or PEM form, encrypted or not, also where it was pasted with literal ``\n``.
+    Read a private key in OpenSSH or PEM form, encrypted or not.
+
+    What forms and environment variables do to a pasted key is undone: a literal ``\n``, or no line ends at all.
 
     :param text: the key
     :param passphrase: what it is encrypted with
     :raises ConfigurationError: for something else, or a wrong pass phrase; the message holds nothing of the key
     """
-    data = (text.replace("\\n", "\n").replace("\r\n", "\n").strip() + "\n").encode()
-    load = serialization.load_ssh_private_key if b"OPENSSH" in data else serialization.load_pem_private_key
+    data = _with_line_ends(text).encode()
+    load = load_ssh_private_key if b"OPENSSH" in data else load_pem_private_key
     try:
         key = load(data, passphrase.encode() if passphrase else None)
-        plain = key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
-        ).decode()
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        # cryptography's TypeError is about a pass phrase that is missing, or there where none is needed.
-        about_passphrase = isinstance(error, TypeError) or "password" in str(error).lower()
+    except TypeError:
         problem = (
-            "the extra private_key_passphrase is missing, wrong, or set for a key that has none"
-            if about_passphrase
+            "the extra private_key_passphrase is set, but this key has none: clear it"
+            if passphrase
+            else "it is encrypted: set the extra private_key_passphrase"
+        )
+    except (ValueError, UnsupportedAlgorithm) as error:
+        # In OpenSSH's own form a wrong pass phrase shows as a broken checksum; in PEM it can show as anything.
+        wrong = passphrase and (b"ENCRYPTED" in data or "checksum" in str(error))
+        problem = (
+            "the extra private_key_passphrase is wrong"
+            if wrong
             else "it is no private key in OpenSSH or PEM form (paste it whole, with its BEGIN and END lines)"
         )
     else:
         for kind in _PRIVATE_KEYS:
-            try:
-                return kind.from_private_key(io.StringIO(plain))
-            except paramiko.SSHException:
-                continue
+            # paramiko has no public way from one of cryptography's keys to one of its own but text.
+            with suppress(ValueError, UnsupportedAlgorithm, paramiko.SSHException):
+                plain = key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
+                return kind.from_private_key(io.StringIO(plain.decode()))
         problem = "its kind is not supported; use Ed25519, ECDSA or RSA"
     raise ConfigurationError(f"extra private_key: {problem}")
+
+
+def _with_line_ends(text: str) -> str:
+    text = text.replace("\\r", "").replace("\\n", "\n")
+    parts = re.search(r"(-----BEGIN [A-Z0-9 ]+-----)(.*)(-----END [A-Z0-9 ]+-----)", text, re.DOTALL)
+    if parts is None:
+        return text
+    head, body, tail = parts.groups()
+    # The old encrypted form has headers ("DEK-Info: ...") which only their line ends tell apart.
+    lines = body.split("\n") if ":" in body else textwrap.wrap("".join(body.split()), 64)
+    return "\n".join([head, *(line.strip() for line in lines), tail, ""])

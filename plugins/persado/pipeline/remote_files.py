@@ -1,0 +1,164 @@
+"""Look at, make, rename and remove what is at the site, with errors that a person understands."""
+
+from __future__ import annotations
+
+import posixpath
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Literal
+
+import paramiko
+
+from persado.errors import RejectedError, TransientError
+from persado.pipeline.site import Session
+from persado.pipeline.site_errors import ConnectionLostError, is_answer, site_errors
+
+Kind = Literal["folder", "file"]
+
+
+def kind(session: Session, path: str) -> Kind | None:
+    """Tell what is under a path, None for nothing; a missing right is an error, not a no."""
+    with site_errors(f"cannot look at {path}"):
+        try:
+            mode = session.stat(path).st_mode
+        except FileNotFoundError:
+            return None
+    return "folder" if mode is not None and stat.S_ISDIR(mode) else "file"
+
+
+def require_folder(session: Session, path: str) -> None:
+    """
+    Check that the remote folder is there.
+
+    :raises RejectedError: if it is missing or no folder
+    """
+    found = kind(session, path)
+    if found != "folder":
+        what = "there is no such folder" if found is None else "that is a file"
+        raise RejectedError(
+            f"remote folder {path}: {what} at the site. Create it there, or correct remote_folder of the destination "
+            "(a space in it is written with a backslash)"
+        )
+
+
+def make_folders(session: Session, base: str, path: str) -> None:
+    """
+    Make the folders between an existing one and a path below it, which a file name's template asked for.
+
+    :raises RejectedError: if a file is in the way, or the right is lacking
+    """
+    missing: list[str] = []
+    while path.rstrip("/") != base.rstrip("/"):
+        match kind(session, path):
+            case "folder":
+                break
+            case "file":
+                raise RejectedError(f"{path} at the site is a file, but the file name's template needs a folder there")
+        missing.append(path)
+        path = posixpath.dirname(path)
+    for folder in reversed(missing):
+        try:
+            with site_errors(f"cannot create the folder {folder}"):
+                session.mkdir(folder)
+        except TransientError as error:
+            # Another delivery may have made it at the same moment.
+            if isinstance(error, ConnectionLostError) or kind(session, folder) != "folder":
+                raise
+
+
+def remove_if_there(session: Session, path: str) -> None:
+    """Remove a file; fine if there is none."""
+    with site_errors(f"cannot remove {path}"), suppress(FileNotFoundError):
+        session.remove(path)
+
+
+def require_size(session: Session, path: str, size: int) -> None:
+    """
+    Check that a file arrived whole: a server's success at the close proves nothing.
+
+    :raises TransientError: if its size differs
+    """
+    with site_errors(f"cannot look at {path}"):
+        found = session.stat(path).st_size
+    if found != size:
+        raise TransientError(f"{path}: expected {size} bytes at the site, found {found}")
+
+
+@contextmanager
+def opened(session: Session, path: str, mode: str) -> Iterator[paramiko.SFTPFile]:
+    """
+    Open a file at the site.
+
+    :param session: an open session
+    :param path: its path
+    :param mode: as of :func:`open`, such as ``wb``
+    """
+    with site_errors(f"cannot open {path}"):
+        file = session.open(path, mode)
+    try:
+        yield file
+    except ConnectionLostError:
+        # Closing the file would wait once more for a site that is silent.
+        session.close()
+        raise
+    finally:
+        # What the site says to this proves nothing; the size does.
+        with suppress(OSError, EOFError, paramiko.SSHException):
+            file.close()
+
+
+def rename(session: Session, old: str, new: str, *, replace: bool = True) -> None:
+    """
+    Give a complete file its final name, in one step where the server can.
+
+    Without ``posix-rename`` an older file of the name is moved aside first, and removed only when the new one
+    is in place.
+
+    :param session: an open session
+    :param old: its temporary path, ending in ``.part``
+    :param new: its final path
+    :param replace: whether an older file of the name may go
+    :raises RejectedError: if it is there and may not
+    """
+    if not replace:
+        if kind(session, new) is not None:
+            raise taken(new)
+        with site_errors(f"cannot rename {old} to {new}"):
+            session.rename(old, new)
+        return
+    with site_errors(f"cannot rename {old} to {new}"):
+        try:
+            session.posix_rename(old, new)
+        except OSError as error:
+            if not is_answer(error):
+                raise
+        else:
+            return
+    _replace(session, old, new, aside=f"{old.removesuffix('.part')}-replaced.part")
+
+
+def taken(path: str) -> RejectedError:
+    """Say that a final name must not be used again."""
+    return RejectedError(
+        f"{path} is at the site already and if_exists is 'fail'. Remove or rename that file, or set if_exists: replace"
+    )
+
+
+def _replace(session: Session, old: str, new: str, aside: str) -> None:
+    """Rename in steps; a try that was cut short is taken up where it ended."""
+    there = kind(session, new)
+    if there == "folder":
+        raise RejectedError(f"{new} at the site is a folder; a file of that name cannot be put there")
+    if there is not None:
+        remove_if_there(session, aside)
+        with site_errors(f"cannot rename {new} to {aside}"):
+            session.rename(new, aside)
+    with site_errors(f"cannot rename {old} to {new} (the older file of the name may now be {aside})"):
+        try:
+            session.rename(old, new)
+        except OSError:
+            with suppress(FileNotFoundError):
+                session.rename(aside, new)
+            raise
+    remove_if_there(session, aside)
