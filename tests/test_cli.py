@@ -55,15 +55,12 @@ def test_validate_says_what_runs_when(example: Path, capsys: pytest.CaptureFixtu
 
 
 def test_validate_names_assets(example: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    daily = example / "orchestrations" / "daily_engagement.yaml"
-    daily.write_text(daily.read_text().replace("timezone:", "only_if_changed: [customers, mail], timezone:"))
     weekly = example / "orchestrations" / "weekly_segment.yaml"
     weekly.write_text(weekly.read_text().replace("manual", "{when_changed: [customers, mail]}"))
 
     assert main(["validate", str(example)]) == 0
 
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == ("daily_engagement -> persado, 0 0 * * * (America/New_York), only if customers or mail changed")
     assert lines[1] == "weekly_segment -> persado, when customers and mail changed"
 
 

@@ -211,11 +211,11 @@ def test_keys_that_airflow_holds(tmp_path: Path, text: str, key: object) -> None
 
 
 def test_workflows(tmp_path: Path) -> None:
-    scheduled = "workflow: {schedule: 30 8 * * 1, timezone: Europe/Paris, only_if_changed: [customers]}\n"
+    scheduled = "workflow: {schedule: 30 8 * * 1, timezone: Europe/Paris}\n"
     changed = 'workflow: {when_changed: [customers, "persado://persado/other"]}\n'
 
     assert delivery(tmp_path, {"orchestrations/weekly.yaml": scheduled}).orchestration.workflow == Scheduled(
-        schedule="30 8 * * 1", timezone="Europe/Paris", only_if_changed=("customers",)
+        schedule="30 8 * * 1", timezone="Europe/Paris"
     )
     assert delivery(tmp_path, {"orchestrations/weekly.yaml": changed}).orchestration.workflow == WhenChanged(
         when_changed=("customers", "persado://persado/other")
@@ -224,7 +224,7 @@ def test_workflows(tmp_path: Path) -> None:
 
 def test_the_rest_of_an_orchestration(tmp_path: Path) -> None:
     more = """\
-execution: streamed
+execution: chained
 rows: {fail_below: 1, fail_above: 10, warn_below: 2, warn_above: 9}
 change: {fail_above_percent: 50}
 on_empty: send
@@ -237,7 +237,7 @@ start_date: 2026-01-01
 """
     orchestration = delivery(tmp_path, {"orchestrations/weekly.yaml": more}).orchestration
 
-    assert orchestration.execution == "streamed"
+    assert orchestration.execution == "chained"
     assert orchestration.rows.warn_above == 9
     assert orchestration.change is not None
     assert orchestration.change.fail_above_percent == 50

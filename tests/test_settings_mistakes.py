@@ -383,9 +383,10 @@ MISTAKES = {
         "segment_{{", "{{campaign_name}}{{", 7, "has no campaign_name", "Add it"
     ),
     "row number is a column": in_template('null_text: ""', "row_number: birth_dt", 7, "row_number", "also a column"),
-    "waits for itself": in_orchestration(
-        "timezone: America/New_York", 'only_if_changed: ["persado://persado/weekly_segment"]', 5, "own deliveries"
+    "only if changed": in_orchestration(
+        "timezone: America/New_York", "only_if_changed: [customers]", 5, "only_if_changed", "is not built yet"
     ),
+    "streamed": in_orchestration("execution: chained", "execution: streamed", 9, "execution", "is not built yet"),
 }
 
 

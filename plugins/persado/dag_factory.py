@@ -60,7 +60,7 @@ def _schedule(delivery: Delivery) -> Any:
     if isinstance(workflow, Scheduled):
         return CronDataIntervalTimetable(workflow.schedule, timezone=workflow.timezone)
     if isinstance(workflow, WhenChanged):
-        return [Asset(name) for name in workflow.when_changed]
+        return [Asset.ref(uri=name) if "://" in name else Asset.ref(name=name) for name in workflow.when_changed]
     return None
 
 

@@ -27,7 +27,7 @@ class Column(Strict):
     )
     pii: bool = Field(
         default=False,
-        description="Personal data: masked in previews, and only people with the right to it may send it.",
+        description="Marks personal data. Who may send it is not enforced yet.",
         examples=[True],
     )
 

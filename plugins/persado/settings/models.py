@@ -17,14 +17,16 @@ from persado.settings.workflow import Workflow
 
 
 class Access(Strict):
-    """Who else may send. Destination AND data template must allow it; the default is no."""
+    """Who else may send. Destination AND data template must allow it; the default is no. Not enforced yet."""
 
     business_users: bool = Field(
-        default=False, description="Whether business users may run the deliveries.", examples=[True]
+        default=False, description="Whether business users may run the deliveries. Not enforced yet.", examples=[True]
     )
     limited_pii: bool = Field(
         default=False,
-        description="Whether users with limited access to personal data may send columns marked `pii`.",
+        description=(
+            "Whether users with limited access to personal data may send columns marked `pii`. Not enforced yet."
+        ),
         examples=[True],
     )
 
@@ -139,8 +141,11 @@ class Orchestration(Strict):
     )
     execution: Literal["chained", "streamed"] = Field(
         default="chained",
-        description="`chained`: one task a stage, with files between them. `streamed`: one task, nothing on disk.",
-        examples=["streamed"],
+        description=(
+            "`chained`: one task a stage, with files between them. `streamed`, one task with nothing on disk, is not"
+            " built yet."
+        ),
+        examples=["chained"],
     )
     rows: RowGuards = Field(
         default_factory=RowGuards,

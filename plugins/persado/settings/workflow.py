@@ -60,7 +60,7 @@ class Scheduled(Strict):
     )
     only_if_changed: Assets = Field(
         default=(),
-        description="Assets of which one must have changed since the last run; else the run is skipped.",
+        description="Assets of which one must have changed since the last run; else the run is skipped. Not built yet.",
         examples=[["warehouse_customers"]],
     )
 
