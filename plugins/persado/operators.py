@@ -37,6 +37,7 @@ from persado.pipeline import chained
 from persado.pipeline.guards import EmptyResult, OnEmpty, check_change, check_rows
 from persado.pipeline.names import Names
 from persado.pipeline.pgp_keys import expiry_warning
+from persado.pipeline.pgp_signing import check_signing_key
 from persado.pipeline.receipt import DeliveredFile, Handover, Receipt, StageRecord
 from persado.pipeline.selection import Selection
 from persado.pipeline.stage_area import StageArea
@@ -202,7 +203,7 @@ class PersadoExtractOperator(PersadoStageOperator):
     """
     Run the query and keep the chosen columns of its rows in the stage area.
 
-    Everything that can be known to fail later is looked at first: the file's names and the receiver's key.
+    Everything that can be known to fail later is looked at first: the file's names, the transform and the keys.
 
     :param sql: the query, or the name of a ``.sql`` file (templated)
     :param conn_id: Airflow connection of the warehouse (templated)
@@ -266,6 +267,8 @@ class PersadoExtractOperator(PersadoStageOperator):
         self.selection.check()
         key = public_key(self.settings, Path(self.keys_folder or config_dir() / "keys"))
         warning = expiry_warning(key, progress.started) if key else None
+        if signing := signing_key(self.settings):
+            check_signing_key(signing)
         area = StageArea(stage_root(), delivery_id)
         area.sweep(ABANDONED_AFTER)
         with open_source(self.conn_id) as connection:

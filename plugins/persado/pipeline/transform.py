@@ -93,7 +93,8 @@ def _apply(function: Any, name: str, number: int, batch: pa.RecordBatch, first_r
     except Exception as error:
         # The text of the error may quote a value; the function's own line does not.
         frames = traceback.extract_tb(error.__traceback__)
-        own = [frame for frame in frames if frame.filename == function.__code__.co_filename] or frames
+        code = getattr(function, "__code__", None)
+        own = [frame for frame in frames if code and frame.filename == code.co_filename] or frames
         problem = f"it raised {type(error).__name__} at {Path(own[-1].filename).name}:{own[-1].lineno}"
     else:
         if isinstance(result, pd.DataFrame) and all(isinstance(header, str) for header in result.columns):
