@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Literal
 
@@ -71,6 +71,26 @@ def remove_if_there(session: Session, path: str) -> None:
     """Remove a file; fine if there is none."""
     with site_errors(f"cannot remove {path}"), suppress(FileNotFoundError):
         session.remove(path)
+
+
+@contextmanager
+def removed_on_error(session: Session, paths: Sequence[str]) -> Iterator[None]:
+    """
+    Remove files if the block fails, as long as the connection lives.
+
+    :param session: an open session
+    :param paths: the files, whether they are there or not
+    """
+    try:
+        yield
+    except ConnectionLostError:
+        raise
+    except BaseException:
+        with suppress(TransientError):
+            for path in paths:
+                with suppress(RejectedError):
+                    remove_if_there(session, path)
+        raise
 
 
 def require_size(session: Session, path: str, size: int) -> None:

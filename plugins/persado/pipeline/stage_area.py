@@ -7,11 +7,12 @@ so that a killed stage never leaves something that the next one could take for w
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -78,7 +79,7 @@ class StageArea:
 
     def sweep(self, older_than: float) -> None:
         """
-        Remove what deliveries that never ended have left.
+        Remove what deliveries that never ended have left; what is of unknown age stays.
 
         :param older_than: the age in seconds from which on a folder counts as abandoned
         """
@@ -86,8 +87,10 @@ class StageArea:
         if not self._root.exists():
             return
         for folder in self._root.iterdir():
-            if folder != self._folder and folder.is_dir() and _changed(folder) < limit:
-                _remove(folder)
+            # Another delivery may remove or sweep it at the same moment.
+            with suppress(FileNotFoundError):
+                if folder != self._folder and folder.is_dir() and _changed(folder) < limit:
+                    _remove(folder)
 
     def _make_folder(self) -> None:
         for folder in (self._root, self._folder):
@@ -104,7 +107,13 @@ def _open_private(path: Any) -> BinaryIO:
 
 
 def _changed(folder: Any) -> float:
-    return float(max((file.stat().st_mtime for file in folder.iterdir()), default=folder.stat().st_mtime))
+    if isinstance(folder, Path):
+        return max(path.stat().st_mtime for path in (folder, *folder.iterdir()))
+    try:
+        # The paths' own stat knows the time in some kinds of storage only, and gives 1970 in the others.
+        return float(max(path.fs.modified(path.path).timestamp() for path in folder.iterdir()))
+    except (NotImplementedError, ValueError):
+        return math.inf
 
 
 def _remove(folder: Any) -> None:

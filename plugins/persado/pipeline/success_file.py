@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from persado.pipeline.remote_files import opened, rename, require_size
+from persado.pipeline.remote_files import opened, removed_on_error, rename, require_size
 from persado.pipeline.site import Session
 from persado.pipeline.upload import temporary_path
 
@@ -23,7 +23,8 @@ def write_success_file(session: Session, done_path: str, files: Sequence[tuple[s
     for path, size in files:
         require_size(session, path, size)
     temporary = temporary_path(done_path, delivery_id, 0)
-    with opened(session, temporary, "wb"):
-        pass
-    require_size(session, temporary, 0)
-    rename(session, temporary, done_path)
+    with removed_on_error(session, [temporary]):
+        with opened(session, temporary, "wb"):
+            pass
+        require_size(session, temporary, 0)
+        rename(session, temporary, done_path)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain, pairwise
@@ -23,13 +22,14 @@ from persado.pipeline.remote_files import (
     make_folders,
     opened,
     remove_if_there,
+    removed_on_error,
     rename,
     require_folder,
     require_size,
     taken,
 )
 from persado.pipeline.site import Session
-from persado.pipeline.site_errors import ConnectionLostError, site_errors
+from persado.pipeline.site_errors import site_errors
 
 IfExists = Literal["replace", "fail"]
 BLOCK = 1 << 20
@@ -81,17 +81,13 @@ def upload(
     for file in files:
         _require_free(session, file.remote_path, if_exists)
     temporary = [temporary_path(file.remote_path, delivery_id, number) for number, file in enumerate(files, 1)]
-    try:
+    with removed_on_error(session, temporary):
         for file, path in zip(files, temporary, strict=True):
             _send(session, file, path, on_bytes)
         if done_path is not None:
             remove_if_there(session, done_path)
         for file, path in zip(files, temporary, strict=True):
             rename(session, path, file.remote_path, replace=if_exists == "replace")
-    except BaseException as error:
-        if not isinstance(error, ConnectionLostError):
-            _remove_all(session, temporary)
-        raise
 
 
 def temporary_path(remote_path: str, delivery_id: str, number: int) -> str:
@@ -128,10 +124,3 @@ def _write(target: paramiko.SFTPFile, block: bytes, *, wait: bool) -> None:
     if wait:
         target.set_pipelined(False)
         target.write(block[pipelined:])
-
-
-def _remove_all(session: Session, paths: Sequence[str]) -> None:
-    with suppress(ConnectionLostError):
-        for path in paths:
-            with suppress(RejectedError):
-                remove_if_there(session, path)

@@ -1,0 +1,100 @@
+"""The .DONE file: only after a last look at everything that it vouches for, and the last thing written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import asyncssh
+import pytest
+from support.expect import fails, nothing_left_behind  # noqa: F401 - a fixture
+from support.sftp_server import Folder, Operation, SftpServer
+from support.sshd import Sshd
+
+from persado.errors import RejectedError, TransientError
+from persado.pipeline.site import connect
+from persado.pipeline.success_file import write_success_file
+from persado.pipeline.upload import temporary_path
+
+pytestmark = pytest.mark.usefixtures("nothing_left_behind")
+
+DELIVERY = "0123456789abcdef"
+
+
+@pytest.fixture
+def inbox(tmp_path: Path) -> Path:
+    inbox = tmp_path / "site" / "inbox"
+    inbox.mkdir(parents=True)
+    for name, size in {"a.csv": 3, "b.csv": 0}.items():
+        (inbox / name).write_bytes(b"x" * size)
+    return inbox
+
+
+def write(server: SftpServer | Sshd, sizes: dict[str, int], done: str = "a.csv.DONE") -> None:
+    files = [(server.remote(f"inbox/{name}"), size) for name, size in sizes.items()]
+    with connect(server.site()) as session:
+        write_success_file(session, server.remote(f"inbox/{done}"), files, delivery_id=DELIVERY)
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def test_done_is_the_last_thing_written(inbox: Path) -> None:
+    hidden = temporary_path("/inbox/a.csv.DONE", DELIVERY, 0)
+    with SftpServer(inbox.parent) as server:
+        write(server, {"a.csv": 3, "b.csv": 0})
+        assert server.operations == [
+            Operation("stat", "/inbox/a.csv"),
+            Operation("stat", "/inbox/b.csv"),
+            Operation("create", hidden),
+            Operation("written", hidden),
+            Operation("stat", hidden),
+            Operation("posix_rename", hidden, "/inbox/a.csv.DONE"),
+        ]
+    assert (inbox / "a.csv.DONE").read_bytes() == b""
+
+
+@pytest.mark.parametrize("name", ["a.csv.DONE", "From ACME ü.DONE", "x" * 250 + ".DONE"])
+def test_done_at_openssh(name: str, inbox: Path, tmp_path: Path) -> None:
+    with Sshd(inbox.parent, tmp_path / "sshd") as server:
+        for _ in range(2):  # a second time it replaces the first
+            write(server, {"a.csv": 3}, name)
+            assert names(inbox) == {"a.csv", "b.csv", name}
+
+
+@pytest.mark.parametrize("size", [2, 4])
+def test_no_done_for_a_file_of_another_size(size: int, inbox: Path) -> None:
+    with SftpServer(inbox.parent) as server, fails(TransientError, f"/inbox/a.csv: expected {size} bytes", "found 3"):
+        write(server, {"b.csv": 0, "a.csv": size})
+    assert names(inbox) == {"a.csv", "b.csv"}
+
+
+def test_no_done_for_a_file_that_is_gone(inbox: Path) -> None:
+    with SftpServer(inbox.parent) as server, fails(RejectedError, "cannot look at /inbox/c.csv: no such file"):
+        write(server, {"a.csv": 3, "c.csv": 1})
+    assert names(inbox) == {"a.csv", "b.csv"}
+
+
+@pytest.mark.parametrize("operation", ["create", "posix_rename"])
+def test_nothing_is_left_where_done_cannot_be_written(operation: str, inbox: Path) -> None:
+    class Refusing(Folder):
+        def note(self, name: str, path: bytes, to: bytes | None = None) -> None:
+            super().note(name, path, to)
+            if name == operation:
+                raise asyncssh.SFTPPermissionDenied("Permission denied")
+
+    with SftpServer(inbox.parent, files=Refusing) as server, fails(RejectedError, "the site does not permit it"):
+        write(server, {"a.csv": 3})
+    assert names(inbox) == {"a.csv", "b.csv"}
+
+
+def test_done_without_posix_rename(inbox: Path) -> None:
+    class Plain(Folder):
+        def posix_rename(self, oldpath: bytes, newpath: bytes) -> Any:
+            raise asyncssh.SFTPOpUnsupported("Operation unsupported")
+
+    with SftpServer(inbox.parent, files=Plain) as server:
+        for _ in range(2):
+            write(server, {"a.csv": 3})
+            assert names(inbox) == {"a.csv", "b.csv", "a.csv.DONE"}

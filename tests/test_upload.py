@@ -1,0 +1,530 @@
+"""Uploads to servers that behave, and to servers that do not: nobody ever sees half a file."""
+
+from __future__ import annotations
+
+import errno
+import io
+import random
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar
+
+import asyncssh
+import pytest
+from support.expect import fails, nothing_left_behind  # noqa: F401 - a fixture
+from support.sftp_server import Folder, Operation, SftpServer
+from support.sshd import Sshd
+from support.stubs import answering
+
+from persado.errors import RejectedError, TransientError
+from persado.pipeline.site import connect
+from persado.pipeline.upload import Upload, temporary_path, upload
+
+pytestmark = pytest.mark.usefixtures("nothing_left_behind")
+
+DELIVERY = "0123456789abcdef"
+NOISE = random.Random(1).randbytes(3_000_000)
+SMALL = b"Hashed_Email\nd41d8cd98f00b204e9800998ecf8427e\n"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "site" / "inbox").mkdir(parents=True)
+    return tmp_path / "site"
+
+
+@pytest.fixture(params=["asyncssh", "openssh"])
+def server(request: pytest.FixtureRequest, folder: Path, tmp_path: Path) -> Iterator[SftpServer | Sshd]:
+    started: SftpServer | Sshd = SftpServer(folder) if request.param == "asyncssh" else Sshd(folder, tmp_path / "sshd")
+    with started:
+        yield started
+
+
+def send(
+    server: SftpServer | Sshd,
+    files: dict[str, bytes],
+    *,
+    remote_folder: str = "inbox",
+    done: str | None = None,
+    site: dict[str, Any] | None = None,
+    delivery_id: str = DELIVERY,
+    **options: Any,
+) -> None:
+    """Upload contents to paths below the remote folder."""
+    base = server.remote(remote_folder)
+    uploads = [
+        Upload(f"{base.rstrip('/')}/{name}", len(content), partial(io.BytesIO, content))
+        for name, content in files.items()
+    ]
+    with connect(server.site(**site or {})) as session:
+        upload(
+            session,
+            uploads,
+            delivery_id=delivery_id,
+            remote_folder=base,
+            done_path=f"{base}/{done}" if done else None,
+            **options,
+        )
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Give all files of a folder by relative path, hidden ones included."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+# What works, on both servers
+
+
+def test_files_arrive_whole(server: SftpServer | Sshd, folder: Path) -> None:
+    files = {
+        "engagement.csv.gz.pgp": NOISE,
+        "empty.csv": b"",
+        "2026/10/07/segment.csv": SMALL,
+        "From ACME/Übersicht 週 🙂.csv": SMALL,
+        "x" * 251 + ".csv": SMALL,
+    }
+    sent: list[int] = []
+    send(server, files, on_bytes=sent.append)
+    assert contents(folder / "inbox") == files
+    assert sum(sent) == sum(map(len, files.values()))
+
+
+def test_a_remote_folder_with_a_space(server: SftpServer | Sshd, folder: Path) -> None:
+    (folder / "From ACME é").mkdir()
+    send(server, {"a.csv": SMALL}, remote_folder="From ACME é")
+    assert contents(folder / "From ACME é") == {"a.csv": SMALL}
+
+
+def test_older_files_are_replaced_and_a_stale_done_goes(server: SftpServer | Sshd, folder: Path) -> None:
+    for name in ("a.csv", "b.csv", "a.csv.DONE", "other.csv.DONE"):
+        (folder / "inbox" / name).write_bytes(b"old")
+    send(server, {"a.csv": NOISE, "b.csv": b""}, done="a.csv.DONE")
+    assert contents(folder / "inbox") == {"a.csv": NOISE, "b.csv": b"", "other.csv.DONE": b"old"}
+
+
+def test_if_exists_fail(server: SftpServer | Sshd, folder: Path) -> None:
+    (folder / "inbox" / "b.csv").write_bytes(b"old")
+    (folder / "inbox" / "a.csv.DONE").write_bytes(b"")
+    with fails(RejectedError, "inbox/b.csv is at the site already", "if_exists"):
+        send(server, {"a.csv": SMALL, "b.csv": SMALL}, if_exists="fail", done="a.csv.DONE")
+    assert contents(folder / "inbox") == {"b.csv": b"old", "a.csv.DONE": b""}
+    send(server, {"c.csv": SMALL}, if_exists="fail")
+    assert (folder / "inbox" / "c.csv").read_bytes() == SMALL
+
+
+def test_the_remote_folder_is_never_made(server: SftpServer | Sshd, folder: Path) -> None:
+    with fails(RejectedError, f"remote folder {server.remote('nowhere')}: there is no such folder", "remote_folder"):
+        send(server, {"a.csv": SMALL}, remote_folder="nowhere")
+    with fails(RejectedError, "there is no such folder"):
+        send(server, {"2026/a.csv": SMALL}, remote_folder="nowhere/at all")
+    assert contents(folder) == {}
+    assert [path.name for path in folder.iterdir()] == ["inbox"]
+
+
+def test_a_file_where_a_folder_is_needed(server: SftpServer | Sshd, folder: Path) -> None:
+    (folder / "inbox" / "2026").write_bytes(b"")
+    with fails(RejectedError, f"remote folder {server.remote('inbox/2026')}: that is a file"):
+        send(server, {"a.csv": SMALL}, remote_folder="inbox/2026")
+    with fails(RejectedError, "inbox/2026 at the site is a file"):
+        send(server, {"2026/a.csv": SMALL})
+    assert contents(folder / "inbox") == {"2026": b""}
+
+
+def test_a_folder_where_a_file_is_needed(server: SftpServer | Sshd, folder: Path) -> None:
+    (folder / "inbox" / "a.csv").mkdir()
+    with fails(RejectedError, "inbox/a.csv at the site is a folder"):
+        send(server, {"a.csv": SMALL})
+    assert contents(folder) == {}
+
+
+def test_another_delivery_is_left_alone(server: SftpServer | Sshd, folder: Path) -> None:
+    other = Path(temporary_path(str(folder / "inbox" / "a.csv"), "another", 1))
+    other.write_bytes(b"half")
+    send(server, {"a.csv": SMALL})
+    assert contents(folder / "inbox") == {"a.csv": SMALL, other.name: b"half"}
+
+
+def test_what_a_cut_short_try_left_is_overwritten(server: SftpServer | Sshd, folder: Path) -> None:
+    left = Path(temporary_path(str(folder / "inbox" / "a.csv"), DELIVERY, 1))
+    left.write_bytes(NOISE)
+    send(server, {"a.csv": SMALL})
+    assert contents(folder / "inbox") == {"a.csv": SMALL}
+
+
+def test_temporary_names_are_hidden_short_and_of_this_delivery() -> None:
+    path = temporary_path("/inbox/" + "é" * 120 + ".csv", DELIVERY, 7)
+    assert path.startswith(f"/inbox/.persado-{DELIVERY}-")
+    assert len(path.encode()) < 255
+
+
+# The order of things
+
+
+def test_the_order_of_operations(folder: Path) -> None:
+    (folder / "inbox" / "a.csv.DONE").write_bytes(b"")
+    a, b = (temporary_path(f"/inbox/{name}", DELIVERY, number) for number, name in ((1, "a.csv"), (2, "sub/b.csv")))
+    with SftpServer(folder) as server:
+        send(server, {"a.csv": NOISE, "sub/b.csv": SMALL}, done="a.csv.DONE")
+        assert server.changes() == [
+            Operation("mkdir", "/inbox/sub"),
+            Operation("create", a),
+            Operation("written", a),
+            Operation("create", b),
+            Operation("written", b),
+            Operation("remove", "/inbox/a.csv.DONE"),
+            Operation("posix_rename", a, "/inbox/a.csv"),
+            Operation("posix_rename", b, "/inbox/sub/b.csv"),
+        ]
+        assert server.operations.index(Operation("stat", a)) > server.operations.index(Operation("written", a))
+        assert server.operations.index(Operation("stat", b)) < server.operations.index(server.changes()[5])
+
+
+class WatchedFolder(Folder):
+    """See at every operation and every write what a receiver would see."""
+
+    seen: ClassVar[list[dict[str, int]]]
+
+    def note(self, name: str, path: bytes, to: bytes | None = None) -> None:
+        super().note(name, path, to)
+        self.look()
+
+    def write(self, file_obj: object, offset: int, data: bytes) -> Any:
+        self.look()
+        return super().write(file_obj, offset, data)
+
+    def look(self) -> None:
+        files = self.server.folder.rglob("[!.]*")
+        self.seen.append({path.name: path.stat().st_size for path in files if path.is_file()})
+
+
+def test_nobody_sees_an_incomplete_file(folder: Path) -> None:
+    class Watched(WatchedFolder):
+        seen: ClassVar[list[dict[str, int]]] = []
+
+    for name in ("a.csv", "a.csv.DONE"):
+        (folder / "inbox" / name).write_bytes(b"old")
+    with SftpServer(folder, files=Watched) as server:
+        send(server, {"a.csv": NOISE, "b.csv": NOISE[:100_000]}, done="a.csv.DONE")
+    stages = [
+        dict(state)
+        for state, following in zip(Watched.seen, [*Watched.seen[1:], {}], strict=True)
+        if state != following
+    ]
+    assert stages == [
+        {"a.csv": 3, "a.csv.DONE": 3},
+        {"a.csv": 3},
+        {"a.csv": 3_000_000},
+    ]
+
+
+# Faults of the site
+
+
+def test_a_silent_truncation_is_noticed(folder: Path) -> None:
+    class Truncating(Folder):
+        def write(self, file_obj: object, offset: int, data: bytes) -> Any:
+            return super().write(file_obj, offset, data) if offset < 1_000_000 else len(data)
+
+    with SftpServer(folder, files=Truncating) as server:
+        with fails(TransientError, "expected 3000000 bytes at the site, found 10"):
+            send(server, {"a.csv": NOISE}, done="a.csv.DONE")
+        assert contents(folder) == {}
+
+
+def full_after(size: int, error: Callable[[], Exception]) -> type[Folder]:
+    """Give a folder that takes so many bytes and no more."""
+
+    class Full(Folder):
+        def write(self, file_obj: object, offset: int, data: bytes) -> Any:
+            if offset + len(data) > size:
+                raise error()
+            return super().write(file_obj, offset, data)
+
+    return Full
+
+
+@pytest.mark.parametrize("size", [0, 100_000, 2_990_000, 2_999_999])
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (lambda: asyncssh.SFTPFailure("Failure"), "often its disk is full or the account's quota is used up"),
+        (lambda: OSError(errno.ENOSPC, "No space left on device"), "No space left on device"),
+        (lambda: OSError(errno.EDQUOT, "Disk quota exceeded"), "Disk quota exceeded"),
+    ],
+)
+def test_no_space(error: Callable[[], Exception], text: str, size: int, folder: Path) -> None:
+    with SftpServer(folder, files=full_after(size, error)) as server:
+        with fails(TransientError, "the upload of /inbox/a.csv failed: the site says", text):
+            send(server, {"first.csv": b"", "a.csv": NOISE}, done="a.csv.DONE")
+        assert contents(folder) == {}
+
+
+def refusing(name: str, error: Callable[[], Exception], hidden: bool | None = None) -> type[Folder]:
+    """Give a folder that refuses an operation, only for hidden or only for other paths."""
+
+    class Refusing(Folder):
+        def note(self, operation: str, path: bytes, to: bytes | None = None) -> None:
+            super().note(operation, path, to)
+            if operation == name and hidden in (None, b"/.persado-" in path):
+                raise error()
+
+    return Refusing
+
+
+def denied() -> Exception:
+    return asyncssh.SFTPPermissionDenied("Permission denied")
+
+
+@pytest.mark.parametrize(
+    ("operation", "text"),
+    [
+        ("stat", "cannot look at /inbox"),
+        ("mkdir", "cannot create the folder /inbox/sub"),
+        ("create", "cannot open /inbox/sub/.persado-"),
+        ("remove", "cannot remove /inbox/a.csv.DONE"),
+        ("posix_rename", "cannot rename /inbox/sub/.persado-"),
+    ],
+)
+def test_a_missing_right_is_no_absence(operation: str, text: str, folder: Path) -> None:
+    (folder / "inbox" / "a.csv.DONE").write_bytes(b"")
+    hidden = {"remove": False, "create": True, "posix_rename": True}.get(operation)
+    with (
+        SftpServer(folder, files=refusing(operation, denied, hidden)) as server,
+        fails(RejectedError, text, "the site does not permit it"),
+    ):
+        send(server, {"sub/a.csv": SMALL}, done="a.csv.DONE")
+    assert set(contents(folder / "inbox")) - {"a.csv.DONE"} == set()
+
+
+def test_a_file_that_goes_away_before_its_rename(folder: Path) -> None:
+    class Sweeping(Folder):
+        def posix_rename(self, oldpath: bytes, newpath: bytes) -> Any:
+            self.server.folder.joinpath(oldpath.decode().lstrip("/")).unlink()
+            return super().posix_rename(oldpath, newpath)
+
+    with (
+        SftpServer(folder, files=Sweeping) as server,
+        fails(RejectedError, "cannot rename /inbox/.persado-", "no such file or folder at the site"),
+    ):
+        send(server, {"a.csv": SMALL})
+    assert contents(folder) == {}
+
+
+def test_a_folder_that_another_delivery_makes_at_the_same_moment(folder: Path) -> None:
+    class Racing(Folder):
+        def mkdir(self, path: bytes, attrs: Any) -> Any:
+            self.server.folder.joinpath(path.decode().lstrip("/")).mkdir()
+            return super().mkdir(path, attrs)
+
+    with SftpServer(folder, files=Racing) as server:
+        send(server, {"a/b/c.csv": SMALL})
+    assert contents(folder) == {"inbox/a/b/c.csv": SMALL}
+
+
+def test_a_source_that_fails_is_no_fault_of_the_site(folder: Path) -> None:
+    class Broken(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            raise OSError(errno.EIO, "Input/output error")
+
+    file = Upload("/inbox/a.csv", 1, Broken)
+    with (
+        SftpServer(folder) as server,
+        connect(server.site()) as session,
+        pytest.raises(OSError, match="Input/output error"),
+    ):
+        upload(session, [file], delivery_id=DELIVERY, remote_folder="/inbox", done_path=None)
+    assert contents(folder) == {}
+
+
+# Without posix-rename
+
+
+class Plain(Folder):
+    """Know no posix-rename."""
+
+    def posix_rename(self, oldpath: bytes, newpath: bytes) -> Any:
+        self.note("unsupported", oldpath, newpath)
+        raise asyncssh.SFTPOpUnsupported("Operation unsupported")
+
+
+def test_without_posix_rename_the_old_file_stays_until_the_new_one_is_there(folder: Path) -> None:
+    class Watched(Plain, WatchedFolder):
+        seen: ClassVar[list[dict[str, int]]] = []
+
+    for name in ("a.csv", "b.csv"):
+        (folder / "inbox" / name).write_bytes(b"old")
+    with SftpServer(folder, files=Watched) as server:
+        send(server, {"a.csv": NOISE, "b.csv": SMALL, "c.csv": b""})
+        changes = [change for change in server.changes() if change.name in ("rename", "remove")]
+    assert contents(folder / "inbox") == {"a.csv": NOISE, "b.csv": SMALL, "c.csv": b""}
+    asides = [to for name, path, to in changes if name == "rename" and path in ("/inbox/a.csv", "/inbox/b.csv")]
+    assert len(set(asides)) == 2
+    assert {path for name, path, _ in changes if name == "remove"} >= set(asides)
+    for state in Watched.seen:
+        assert state.get("a.csv", 3) in (3, len(NOISE))
+        assert state.get("b.csv", 3) in (3, len(SMALL))
+
+
+@pytest.mark.parametrize("refused", ["/inbox/a.csv", "/inbox/b.csv"])
+def test_without_posix_rename_the_old_file_comes_back_when_the_rename_fails(refused: str, folder: Path) -> None:
+    class Stubborn(Plain):
+        def rename(self, oldpath: bytes, newpath: bytes) -> Any:
+            if newpath.decode() == refused and b"replaced" not in oldpath:
+                raise asyncssh.SFTPFailure("Failure")
+            return super().rename(oldpath, newpath)
+
+    for name in ("a.csv", "b.csv"):
+        (folder / "inbox" / name).write_bytes(b"old")
+    with (
+        SftpServer(folder, files=Stubborn) as server,
+        fails(TransientError, "cannot rename /inbox/.persado-", f"to {refused}"),
+    ):
+        send(server, {"a.csv": NOISE, "b.csv": SMALL})
+    (first, second) = (b"old", b"old") if refused == "/inbox/a.csv" else (NOISE, b"old")
+    assert contents(folder / "inbox") == {"a.csv": first, "b.csv": second}
+
+
+@pytest.mark.parametrize("after", [1, 2, 3])
+def test_without_posix_rename_a_connection_lost_between_two_renames_is_mended_by_the_next_try(
+    after: int, folder: Path
+) -> None:
+    class Breaking(Plain):
+        renames = 0
+
+        def note(self, name: str, path: bytes, to: bytes | None = None) -> None:
+            super().note(name, path, to)
+            if name in ("rename", "remove"):
+                type(self).renames += 1
+                if self.renames == after:
+                    self.connection.abort()
+
+    (folder / "inbox" / "a.csv").write_bytes(b"old")
+    with SftpServer(folder, files=Breaking) as server:
+        with fails(TransientError, "the connection was lost"):
+            send(server, {"a.csv": NOISE})
+        assert b"old" in contents(folder).values()
+        send(server, {"a.csv": NOISE})
+    assert contents(folder / "inbox") == {"a.csv": NOISE}
+
+
+# A connection that breaks or falls silent
+
+
+def breaking(name: str, count: int, fault: Callable[[Folder], Any]) -> type[Folder]:
+    """Give a folder with a fault at the n-th operation of a name."""
+
+    class Breaking(Folder):
+        seen = 0
+
+        def count(self, operation: str) -> bool:
+            type(self).seen += operation == name
+            return operation == name and self.seen == count
+
+        def note(self, operation: str, path: bytes, to: bytes | None = None) -> None:
+            super().note(operation, path, to)
+            if self.count(operation):
+                fault(self)
+
+        def write(self, file_obj: object, offset: int, data: bytes) -> Any:
+            if self.count("write"):
+                fault(self)
+            return super().write(file_obj, offset, data)
+
+    return Breaking
+
+
+STEPS = [
+    *(("stat", count) for count in range(1, 6)),
+    ("mkdir", 1),
+    ("create", 1),
+    ("create", 2),
+    ("write", 1),
+    ("write", 50),
+    ("written", 1),
+    ("written", 2),
+    ("remove", 1),
+    ("posix_rename", 1),
+    ("posix_rename", 2),
+]
+
+
+def check_after_fault(folder: Path) -> None:
+    """Everything under a final name is whole, and there is no early .DONE."""
+    files = contents(folder / "inbox")
+    renamed = [name for name in ("a.csv", "sub/b.csv") if name in files]
+    for name in renamed:
+        assert files[name] == {"a.csv": NOISE, "sub/b.csv": SMALL}[name]
+    assert not renamed or "a.csv.DONE" not in files
+
+
+@pytest.mark.parametrize(("operation", "count"), STEPS)
+def test_a_connection_that_breaks_at_any_step(operation: str, count: int, folder: Path) -> None:
+    files = breaking(operation, count, lambda served: served.connection.abort())
+    (folder / "inbox" / "a.csv.DONE").write_bytes(b"stale")
+    with SftpServer(folder, files=files) as server:
+        with fails(TransientError, "the connection was lost", within=3):
+            send(server, {"a.csv": NOISE, "sub/b.csv": SMALL}, done="a.csv.DONE")
+        check_after_fault(folder)
+        send(server, {"a.csv": NOISE, "sub/b.csv": SMALL}, done="a.csv.DONE")
+    assert contents(folder / "inbox") == {"a.csv": NOISE, "sub/b.csv": SMALL}
+
+
+@pytest.mark.parametrize(("operation", "count"), STEPS)
+def test_a_site_that_falls_silent_at_any_step(operation: str, count: int, folder: Path) -> None:
+    released = threading.Event()
+    files = breaking(operation, count, lambda served: released.wait(30))
+    with SftpServer(folder, files=files) as server:
+        try:
+            with fails(TransientError, "the site did not answer within the time-out", within=2.5):
+                send(server, {"a.csv": NOISE, "sub/b.csv": SMALL}, done="a.csv.DONE", site={"channel_timeout": 0.5})
+        finally:
+            released.set()
+        check_after_fault(folder)
+
+
+@contextmanager
+def clogging(port: int, after: int) -> Iterator[int]:
+    """Give the port of a proxy that stops reading, and closes nothing, after so many bytes to the site."""
+    pumps: list[threading.Thread] = []
+    sites: list[socket.socket] = []
+
+    def serve(client: socket.socket) -> None:
+        site = socket.create_connection(("127.0.0.1", port))
+        sites.append(site)
+
+        def up() -> None:
+            passed = 0
+            with suppress(OSError):
+                while passed < after and (data := client.recv(4096)):
+                    site.sendall(data)
+                    passed += len(data)
+
+        def down() -> None:
+            with suppress(OSError):
+                while data := site.recv(4096):
+                    client.sendall(data)
+
+        for pump in (up, down):
+            pumps.append(threading.Thread(target=pump))
+            pumps[-1].start()
+
+    with answering(serve, receive_buffer=4096) as (proxy, _):
+        yield proxy
+        for site in sites:
+            site.shutdown(socket.SHUT_RDWR)
+    for pump in pumps:
+        pump.join(5)
+    for site in sites:
+        site.close()
+
+
+def test_a_network_that_takes_no_more_bytes(folder: Path) -> None:
+    with SftpServer(folder) as server, clogging(server.port, 200_000) as proxy:
+        site = {"port": proxy, "channel_timeout": 0.5}
+        with fails(TransientError, "the upload of /inbox/a.csv failed", within=4):
+            send(server, {"a.csv": NOISE}, site=site)
+    check_after_fault(folder)
