@@ -80,10 +80,8 @@ class PersadoStageOperator(BaseOperator):
         **kwargs: Any,
     ) -> None:
         if asset is not None:
-            kwargs["inlets"] = [
-                *kwargs.get("inlets", []),
-                asset,
-            ]  # as an inlet its state is at hand; no event comes of it
+            # As an inlet its state is at hand, and no event comes of it.
+            kwargs["inlets"] = [*kwargs.get("inlets", []), asset]
         super().__init__(retry_policy=retry_policy or PersadoRetryPolicy(), **kwargs)
         self.asset = asset
         self.settings = Settings.model_validate(settings)
