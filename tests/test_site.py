@@ -15,7 +15,7 @@ from typing import Any
 
 import asyncssh
 import pytest
-from support.expect import WRONG, fails, nothing_left_behind  # noqa: F401 - a fixture
+from support.expect import WRONG, fails, nothing_left_behind, short_pauses  # noqa: F401 - fixtures
 from support.sftp_server import ACCOUNT, PASS_PHRASE, Door, Folder, SftpServer
 from support.ssh_keys import private_text, public_line, ssh_key
 from support.sshd import Sshd
@@ -28,11 +28,6 @@ from persado.pipeline.site_errors import site_errors
 from persado.pipeline.ssh_keys import fingerprint, pinned_host_keys
 
 pytestmark = pytest.mark.usefixtures("nothing_left_behind", "short_pauses")
-
-
-@pytest.fixture
-def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(site_module, "FIRST_PAUSE", 0.01)
 
 
 @pytest.fixture

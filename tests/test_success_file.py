@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import asyncssh
 import pytest
-from support.expect import fails, nothing_left_behind  # noqa: F401 - a fixture
+from support.expect import fails, nothing_left_behind, short_pauses  # noqa: F401 - fixtures
 from support.sftp_server import Folder, Operation, SftpServer
 from support.sshd import Sshd
 
@@ -16,7 +17,7 @@ from persado.pipeline.site import connect
 from persado.pipeline.success_file import write_success_file
 from persado.pipeline.upload import temporary_path
 
-pytestmark = pytest.mark.usefixtures("nothing_left_behind")
+pytestmark = pytest.mark.usefixtures("nothing_left_behind", "short_pauses")
 
 DELIVERY = "0123456789abcdef"
 
@@ -32,8 +33,7 @@ def inbox(tmp_path: Path) -> Path:
 
 def write(server: SftpServer | Sshd, sizes: dict[str, int], done: str = "a.csv.DONE") -> None:
     files = [(server.remote(f"inbox/{name}"), size) for name, size in sizes.items()]
-    with connect(server.site()) as session:
-        write_success_file(session, server.remote(f"inbox/{done}"), files, delivery_id=DELIVERY)
+    write_success_file(partial(connect, server.site()), server.remote(f"inbox/{done}"), files, delivery_id=DELIVERY)
 
 
 def names(folder: Path) -> set[str]:
@@ -98,3 +98,20 @@ def test_done_without_posix_rename(inbox: Path) -> None:
         for _ in range(2):
             write(server, {"a.csv": 3})
             assert names(inbox) == {"a.csv", "b.csv", "a.csv.DONE"}
+
+
+@pytest.mark.parametrize("step", range(6))
+@pytest.mark.parametrize("done_first", [False, True])
+def test_a_connection_that_breaks_once(step: int, done_first: bool, inbox: Path) -> None:
+    class Breaking(Folder):
+        def note(self, name: str, path: bytes, to: bytes | None = None) -> None:
+            super().note(name, path, to)
+            if len(self.server.operations) == step + 1:
+                self.connection.abort()
+                if not done_first:
+                    raise asyncssh.SFTPConnectionLost("gone")
+
+    with SftpServer(inbox.parent, files=Breaking) as server:
+        write(server, {"a.csv": 3, "b.csv": 0})
+        assert len(server.logins) == 2
+    assert names(inbox) == {"a.csv", "b.csv", "a.csv.DONE"}

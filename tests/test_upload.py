@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import io
 import random
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -15,16 +16,19 @@ from typing import Any, ClassVar
 
 import asyncssh
 import pytest
-from support.expect import fails, nothing_left_behind  # noqa: F401 - a fixture
+from support.expect import fails, nothing_left_behind, short_pauses  # noqa: F401 - fixtures
 from support.sftp_server import Folder, Operation, SftpServer
 from support.sshd import Sshd
 from support.stubs import answering
 
 from persado.errors import RejectedError, TransientError
+from persado.pipeline import reconnect
+from persado.pipeline.reconnect import ATTEMPTS
 from persado.pipeline.site import connect
+from persado.pipeline.transfer import BLOCK, TAIL
 from persado.pipeline.upload import Upload, temporary_path, upload
 
-pytestmark = pytest.mark.usefixtures("nothing_left_behind")
+pytestmark = pytest.mark.usefixtures("nothing_left_behind", "short_pauses")
 
 DELIVERY = "0123456789abcdef"
 NOISE = random.Random(1).randbytes(3_000_000)
@@ -57,18 +61,26 @@ def send(
     """Upload contents to paths below the remote folder."""
     base = server.remote(remote_folder)
     uploads = [
-        Upload(f"{base.rstrip('/')}/{name}", len(content), partial(io.BytesIO, content))
+        Upload(f"{base.rstrip('/')}/{name}", len(content), digest(content), partial(io.BytesIO, content))
         for name, content in files.items()
     ]
-    with connect(server.site(**site or {})) as session:
-        upload(
-            session,
-            uploads,
-            delivery_id=delivery_id,
-            remote_folder=base,
-            done_path=f"{base}/{done}" if done else None,
-            **options,
-        )
+    upload(
+        partial(connect, server.site(**site or {}), proven=True),
+        uploads,
+        delivery_id=delivery_id,
+        remote_folder=base,
+        done_path=f"{base}/{done}" if done else None,
+        **options,
+    )
+
+
+def digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def temporary(path: str, number: int, content: bytes) -> str:
+    """Give the hidden name of a file of the delivery."""
+    return temporary_path(path, DELIVERY, number, digest(content))
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -148,17 +160,16 @@ def test_another_delivery_is_left_alone(server: SftpServer | Sshd, folder: Path)
     assert contents(folder / "inbox") == {"a.csv": SMALL, other.name: b"half"}
 
 
-def test_what_a_cut_short_try_left_is_overwritten(server: SftpServer | Sshd, folder: Path) -> None:
-    left = Path(temporary_path(str(folder / "inbox" / "a.csv"), DELIVERY, 1))
-    left.write_bytes(NOISE)
-    send(server, {"a.csv": SMALL})
-    assert contents(folder / "inbox") == {"a.csv": SMALL}
+def test_what_a_cut_short_try_left_is_used_only_if_it_is_right(server: SftpServer | Sshd, folder: Path) -> None:
+    for left in (NOISE[:1_500_000], NOISE, NOISE[:-1] + b"?", NOISE + NOISE, b"x" * 1_500_000, b"x" * len(NOISE), b""):
+        Path(temporary(str(folder / "inbox" / "a.csv"), 1, NOISE)).write_bytes(left)
+        send(server, {"a.csv": NOISE})
+        assert contents(folder / "inbox") == {"a.csv": NOISE}
 
 
-def test_temporary_names_are_hidden_short_and_of_this_delivery() -> None:
-    path = temporary_path("/inbox/" + "é" * 120 + ".csv", DELIVERY, 7)
-    assert path.startswith(f"/inbox/.persado-{DELIVERY}-")
-    assert len(path.encode()) < 255
+def test_temporary_names_are_hidden_short_and_of_this_content() -> None:
+    path = temporary("/inbox/" + "é" * 120 + ".csv", 7, SMALL)
+    assert path == f"/inbox/.persado-{DELIVERY}-0000007-{digest(SMALL)[:16]}.part"
 
 
 # The order of things
@@ -166,7 +177,7 @@ def test_temporary_names_are_hidden_short_and_of_this_delivery() -> None:
 
 def test_the_order_of_operations(folder: Path) -> None:
     (folder / "inbox" / "a.csv.DONE").write_bytes(b"")
-    a, b = (temporary_path(f"/inbox/{name}", DELIVERY, number) for number, name in ((1, "a.csv"), (2, "sub/b.csv")))
+    a, b = temporary("/inbox/a.csv", 1, NOISE), temporary("/inbox/sub/b.csv", 2, SMALL)
     with SftpServer(folder) as server:
         send(server, {"a.csv": NOISE, "sub/b.csv": SMALL}, done="a.csv.DONE")
         assert server.changes() == [
@@ -179,8 +190,9 @@ def test_the_order_of_operations(folder: Path) -> None:
             Operation("posix_rename", a, "/inbox/a.csv"),
             Operation("posix_rename", b, "/inbox/sub/b.csv"),
         ]
-        assert server.operations.index(Operation("stat", a)) > server.operations.index(Operation("written", a))
-        assert server.operations.index(Operation("stat", b)) < server.operations.index(server.changes()[5])
+        for path in (a, b):
+            written = server.operations.index(Operation("written", path))
+            assert server.operations[written + 1] == Operation("stat", path)
 
 
 class WatchedFolder(Folder):
@@ -300,20 +312,6 @@ def test_a_missing_right_is_no_absence(operation: str, text: str, folder: Path) 
     assert set(contents(folder / "inbox")) - {"a.csv.DONE"} == set()
 
 
-def test_a_file_that_goes_away_before_its_rename(folder: Path) -> None:
-    class Sweeping(Folder):
-        def posix_rename(self, oldpath: bytes, newpath: bytes) -> Any:
-            self.server.folder.joinpath(oldpath.decode().lstrip("/")).unlink()
-            return super().posix_rename(oldpath, newpath)
-
-    with (
-        SftpServer(folder, files=Sweeping) as server,
-        fails(RejectedError, "cannot rename /inbox/.persado-", "no such file or folder at the site"),
-    ):
-        send(server, {"a.csv": SMALL})
-    assert contents(folder) == {}
-
-
 def test_a_folder_that_another_delivery_makes_at_the_same_moment(folder: Path) -> None:
     class Racing(Folder):
         def mkdir(self, path: bytes, attrs: Any) -> Any:
@@ -330,13 +328,9 @@ def test_a_source_that_fails_is_no_fault_of_the_site(folder: Path) -> None:
         def read(self, size: int | None = -1, /) -> bytes:
             raise OSError(errno.EIO, "Input/output error")
 
-    file = Upload("/inbox/a.csv", 1, Broken)
-    with (
-        SftpServer(folder) as server,
-        connect(server.site()) as session,
-        pytest.raises(OSError, match="Input/output error"),
-    ):
-        upload(session, [file], delivery_id=DELIVERY, remote_folder="/inbox", done_path=None)
+    file = Upload("/inbox/a.csv", 1, digest(b"x"), Broken)
+    with SftpServer(folder) as server, pytest.raises(OSError, match="Input/output error"):
+        upload(partial(connect, server.site()), [file], delivery_id=DELIVERY, remote_folder="/inbox", done_path=None)
     assert contents(folder) == {}
 
 
@@ -388,102 +382,261 @@ def test_without_posix_rename_the_old_file_comes_back_when_the_rename_fails(refu
     assert contents(folder / "inbox") == {"a.csv": first, "b.csv": second}
 
 
-@pytest.mark.parametrize("after", [1, 2, 3])
-def test_without_posix_rename_a_connection_lost_between_two_renames_is_mended_by_the_next_try(
-    after: int, folder: Path
+@pytest.mark.parametrize("done_first", [False, True])
+@pytest.mark.parametrize("step", range(1, 8))
+def test_without_posix_rename_a_connection_lost_between_two_renames_is_mended(
+    step: int, done_first: bool, folder: Path
 ) -> None:
     class Breaking(Plain):
-        renames = 0
+        steps = 0
 
         def note(self, name: str, path: bytes, to: bytes | None = None) -> None:
             super().note(name, path, to)
-            if name in ("rename", "remove"):
-                type(self).renames += 1
-                if self.renames == after:
+            if "unsupported" in [operation.name for operation in self.server.operations]:
+                type(self).steps += 1
+                if self.steps == step:
                     self.connection.abort()
+                    if not done_first:
+                        raise asyncssh.SFTPConnectionLost("gone")
 
     (folder / "inbox" / "a.csv").write_bytes(b"old")
     with SftpServer(folder, files=Breaking) as server:
-        with fails(TransientError, "the connection was lost"):
-            send(server, {"a.csv": NOISE})
-        assert b"old" in contents(folder).values()
         send(server, {"a.csv": NOISE})
+        assert len(server.logins) == 2
     assert contents(folder / "inbox") == {"a.csv": NOISE}
 
 
 # A connection that breaks or falls silent
 
 
-def breaking(name: str, count: int, fault: Callable[[Folder], Any]) -> type[Folder]:
-    """Give a folder with a fault at the n-th operation of a name."""
+def faulty(name: str, fault: Callable[[Folder], Any], times: Container[int]) -> type[Folder]:
+    """Give a folder with a fault at some of the operations of a name: the first is number 1."""
 
-    class Breaking(Folder):
+    class Faulty(Folder):
         seen = 0
 
-        def count(self, operation: str) -> bool:
+        def count(self, operation: str) -> None:
             type(self).seen += operation == name
-            return operation == name and self.seen == count
+            if operation == name and self.seen in times:
+                fault(self)
 
         def note(self, operation: str, path: bytes, to: bytes | None = None) -> None:
             super().note(operation, path, to)
-            if self.count(operation):
-                fault(self)
+            self.count(operation)
 
         def write(self, file_obj: object, offset: int, data: bytes) -> Any:
-            if self.count("write"):
-                fault(self)
+            self.count("write")
             return super().write(file_obj, offset, data)
 
-    return Breaking
+    return Faulty
+
+
+def hang_up(served: Folder) -> None:
+    """Break the connection; what was asked for is done."""
+    served.connection.abort()
+
+
+def hang_up_before(served: Folder) -> None:
+    """Break the connection; what was asked for is not done."""
+    served.connection.abort()
+    raise asyncssh.SFTPConnectionLost("gone")
 
 
 STEPS = [
-    *(("stat", count) for count in range(1, 6)),
+    *(("stat", count) for count in range(1, 9)),
     ("mkdir", 1),
     ("create", 1),
     ("create", 2),
     ("write", 1),
     ("write", 50),
+    ("write", 92),
     ("written", 1),
     ("written", 2),
     ("remove", 1),
     ("posix_rename", 1),
     ("posix_rename", 2),
 ]
+FILES = {"a.csv": NOISE, "sub/b.csv": SMALL}
+
+
+@pytest.mark.parametrize("fault", [hang_up, hang_up_before])
+@pytest.mark.parametrize(("operation", "count"), STEPS)
+def test_a_connection_that_breaks_once(
+    operation: str, count: int, fault: Callable[[Folder], Any], folder: Path
+) -> None:
+    (folder / "inbox" / "a.csv.DONE").write_bytes(b"stale")
+    with SftpServer(folder, files=faulty(operation, fault, {count})) as server:
+        send(server, FILES, done="a.csv.DONE")
+        assert len(server.logins) == 2
+    assert contents(folder / "inbox") == FILES
+
+
+@pytest.mark.parametrize(("operation", "count"), [step for step in STEPS if step[0] != "written"])
+def test_a_connection_that_breaks_again_and_again(operation: str, count: int, folder: Path) -> None:
+    files = faulty(operation, hang_up_before, range(count, 1000))
+    (folder / "inbox" / "a.csv.DONE").write_bytes(b"stale")
+    with SftpServer(folder, files=files) as server:
+        with fails(TransientError, "the connection was lost", within=8):
+            send(server, FILES, done="a.csv.DONE")
+        assert ATTEMPTS <= len(server.logins) <= ATTEMPTS + 4
+        check_after_fault(folder)
+    with SftpServer(folder) as server:
+        send(server, FILES, done="a.csv.DONE")
+    assert contents(folder / "inbox") == FILES
 
 
 def check_after_fault(folder: Path) -> None:
     """Everything under a final name is whole, and there is no early .DONE."""
     files = contents(folder / "inbox")
-    renamed = [name for name in ("a.csv", "sub/b.csv") if name in files]
+    renamed = [name for name in FILES if name in files]
     for name in renamed:
-        assert files[name] == {"a.csv": NOISE, "sub/b.csv": SMALL}[name]
+        assert files[name] == FILES[name]
     assert not renamed or "a.csv.DONE" not in files
 
 
-@pytest.mark.parametrize(("operation", "count"), STEPS)
-def test_a_connection_that_breaks_at_any_step(operation: str, count: int, folder: Path) -> None:
-    files = breaking(operation, count, lambda served: served.connection.abort())
-    (folder / "inbox" / "a.csv.DONE").write_bytes(b"stale")
-    with SftpServer(folder, files=files) as server:
-        with fails(TransientError, "the connection was lost", within=3):
-            send(server, {"a.csv": NOISE, "sub/b.csv": SMALL}, done="a.csv.DONE")
-        check_after_fault(folder)
-        send(server, {"a.csv": NOISE, "sub/b.csv": SMALL}, done="a.csv.DONE")
-    assert contents(folder / "inbox") == {"a.csv": NOISE, "sub/b.csv": SMALL}
-
-
-@pytest.mark.parametrize(("operation", "count"), STEPS)
-def test_a_site_that_falls_silent_at_any_step(operation: str, count: int, folder: Path) -> None:
+@pytest.mark.parametrize(("operation", "count"), STEPS[::2])
+def test_a_site_that_falls_silent_once(operation: str, count: int, folder: Path) -> None:
     released = threading.Event()
-    files = breaking(operation, count, lambda served: released.wait(30))
+    files = faulty(operation, lambda served: released.wait(1.2), {count})
     with SftpServer(folder, files=files) as server:
-        try:
-            with fails(TransientError, "the site did not answer within the time-out", within=2.5):
-                send(server, {"a.csv": NOISE, "sub/b.csv": SMALL}, done="a.csv.DONE", site={"channel_timeout": 0.5})
-        finally:
-            released.set()
+        send(server, FILES, done="a.csv.DONE", site={"channel_timeout": 0.5, "connect_timeout": 5.0})
+    assert contents(folder / "inbox") == FILES
+
+
+def test_a_site_that_stays_silent(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reconnect, "ATTEMPTS", 2)
+    released = threading.Event()
+    with SftpServer(folder, files=faulty("write", lambda served: released.wait(30), {50})) as server:
+        with fails(TransientError, "the site did not answer within the time-out", within=2.5):
+            send(server, FILES, done="a.csv.DONE", site={"channel_timeout": 0.5, "connect_timeout": 0.5})
+        released.set()
         check_after_fault(folder)
+
+
+# Going on where it ended
+
+
+def test_what_has_arrived_is_not_sent_again(folder: Path) -> None:
+    with SftpServer(folder, files=faulty("write", hang_up_before, {50})) as server:
+        send(server, {"a.csv": NOISE})
+        assert [offset for _, offset, _ in server.written].count(0) == 1
+        assert sum(size for _, _, size in server.written) < len(NOISE) + 1_000_000
+        assert [name for name, *_ in server.changes()].count("create") == 1
+    assert contents(folder / "inbox") == {"a.csv": NOISE}
+
+
+def test_the_next_try_goes_on(folder: Path) -> None:
+    with (
+        SftpServer(folder, files=faulty("write", hang_up_before, range(50, 1000))) as server,
+        fails(TransientError, "the upload of /inbox/a.csv failed: the connection was lost"),
+    ):
+        send(server, {"a.csv": NOISE})
+    (left,) = contents(folder / "inbox").values()
+    assert NOISE.startswith(left)
+    assert left
+    with SftpServer(folder) as server:
+        send(server, {"a.csv": NOISE})
+        assert sum(size for _, _, size in server.written) == len(NOISE) - len(left)
+    assert contents(folder / "inbox") == {"a.csv": NOISE}
+
+
+def test_a_complete_file_is_not_sent_again(folder: Path) -> None:
+    Path(temporary(str(folder / "inbox" / "a.csv"), 1, NOISE)).write_bytes(NOISE)
+    with SftpServer(folder) as server:
+        send(server, {"a.csv": NOISE})
+        assert server.written == []
+    assert contents(folder / "inbox") == {"a.csv": NOISE}
+
+
+def test_another_content_or_delivery_does_not_go_on(folder: Path) -> None:
+    left = Path(temporary(str(folder / "inbox" / "a.csv"), 1, SMALL))
+    left.write_bytes(NOISE[:1000])
+    with SftpServer(folder) as server:
+        send(server, {"a.csv": NOISE})
+        send(server, {"b.csv": SMALL}, delivery_id="another")
+        assert sum(size for _, _, size in server.written) == len(NOISE) + len(SMALL)
+
+
+def test_what_may_not_be_read_is_sent_again(folder: Path) -> None:
+    class WriteOnly(Folder):
+        def open(self, path: bytes, pflags: int, attrs: Any) -> Any:
+            if not pflags & asyncssh.FXF_WRITE:
+                raise asyncssh.SFTPPermissionDenied("Permission denied")
+            return super().open(path, pflags, attrs)
+
+    Path(temporary(str(folder / "inbox" / "a.csv"), 1, NOISE)).write_bytes(NOISE[:1_000_000])
+    with SftpServer(folder, files=WriteOnly) as server:
+        send(server, {"a.csv": NOISE})
+        assert sum(size for _, _, size in server.written) == len(NOISE)
+    assert contents(folder / "inbox") == {"a.csv": NOISE}
+
+
+def test_holes_near_the_end_are_noticed(folder: Path) -> None:
+    content = random.Random(2).randbytes(30_000_000)
+    holes = bytearray(content[:25_000_000])
+    holes[17_000_000:17_032_768] = bytes(32768)
+    left = Path(temporary(str(folder / "inbox" / "a.csv"), 1, content))
+    left.write_bytes(holes)
+    with SftpServer(folder) as server:
+        send(server, {"a.csv": content})
+        assert 16_900_000 < server.written[0][1] <= 17_000_000
+        (folder / "inbox" / "a.csv").unlink()
+        left.write_bytes(bytes(25_000_000))
+        send(server, {"a.csv": content})
+        assert server.written.count((server.written[0][0], 0, 32768)) == 1
+    assert contents(folder / "inbox") == {"a.csv": content}
+
+
+def test_only_the_tail_is_read_back(folder: Path) -> None:
+    asked: list[int] = []
+
+    class Reading(Folder):
+        def read(self, file_obj: object, offset: int, size: int) -> Any:
+            asked.append(size)
+            return super().read(file_obj, offset, size)
+
+    content = random.Random(2).randbytes(30_000_000)
+    Path(temporary(str(folder / "inbox" / "a.csv"), 1, content)).write_bytes(content[:25_000_000])
+    with SftpServer(folder, files=Reading) as server:
+        send(server, {"a.csv": content})
+        assert sum(size for _, _, size in server.written) == 5_000_000
+    assert TAIL <= sum(asked) < TAIL + BLOCK
+    assert contents(folder / "inbox") == {"a.csv": content}
+
+
+def test_patience_lasts_as_long_as_there_is_progress(folder: Path) -> None:
+    content = random.Random(2).randbytes(10_000_000)
+    with SftpServer(folder, files=faulty("write", hang_up_before, range(20, 1000, 20))) as server:
+        send(server, {"a.csv": content})
+        assert len(server.logins) > ATTEMPTS
+    assert contents(folder / "inbox") == {"a.csv": content}
+
+
+def test_a_site_that_was_never_reached_is_not_asked_again_and_again(folder: Path) -> None:
+    with SftpServer(folder) as server:
+        site = server.site()
+    with fails(TransientError, "nothing answers there", within=1):
+        upload(partial(connect, site), [], delivery_id=DELIVERY, remote_folder="/inbox", done_path=None)
+
+
+def test_an_old_file_of_the_same_size_is_never_taken_for_the_new_one(folder: Path) -> None:
+    class Sweeping(Folder):
+        def note(self, name: str, path: bytes, to: bytes | None = None) -> None:
+            super().note(name, path, to)
+            if name == "posix_rename":
+                self.server.folder.joinpath(path.decode().lstrip("/")).unlink()
+
+    (folder / "inbox" / "a.csv").write_bytes(b"x" * len(SMALL))
+    with SftpServer(folder, files=Sweeping) as server, fails(TransientError, "has gone from the site"):
+        send(server, {"a.csv": SMALL})
+
+
+def test_the_reason_of_a_pause_is_logged(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with SftpServer(folder, files=faulty("write", hang_up_before, {50})) as server:
+        send(server, {"a.csv": NOISE})
+    (line,) = [record.getMessage() for record in caplog.records if record.name.startswith("persado")]
+    assert line.startswith("the upload of /inbox/a.csv failed: the connection was lost")
+    assert line.endswith("seconds from what has arrived")
 
 
 @contextmanager
@@ -522,8 +675,9 @@ def clogging(port: int, after: int) -> Iterator[int]:
         site.close()
 
 
-def test_a_network_that_takes_no_more_bytes(folder: Path) -> None:
+def test_a_network_that_takes_no_more_bytes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with SftpServer(folder) as server, clogging(server.port, 200_000) as proxy:
+        monkeypatch.setattr(reconnect, "ATTEMPTS", 1)
         site = {"port": proxy, "channel_timeout": 0.5}
         with fails(TransientError, "the upload of /inbox/a.csv failed", within=4):
             send(server, {"a.csv": NOISE}, site=site)

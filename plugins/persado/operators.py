@@ -388,17 +388,19 @@ class PersadoUploadOperator(PersadoStageOperator):
         """Upload the files."""
         before = self.handover()
         area = self.area(before)
-        files = [Upload(self.remote_path(file.name), file.bytes, partial(area.open, file)) for file in before.artifacts]
-        with PersadoHook(self.persado_conn_id).session() as sftp:
-            upload(
-                sftp,
-                files,
-                delivery_id=before.delivery_id,
-                remote_folder=self.settings.remote_path,
-                done_path=self.done_path(before),
-                if_exists=self.settings.if_exists,
-                on_bytes=partial(progress.add, 0),
-            )
+        files = [
+            Upload(self.remote_path(file.name), file.bytes, file.sha256, partial(area.open, file))
+            for file in before.artifacts
+        ]
+        upload(
+            PersadoHook(self.persado_conn_id).session,
+            files,
+            delivery_id=before.delivery_id,
+            remote_folder=self.settings.remote_path,
+            done_path=self.done_path(before),
+            if_exists=self.settings.if_exists,
+            on_bytes=partial(progress.add, 0),
+        )
         for file in files:
             self.log.info("%s: %s bytes, complete", file.remote_path, f"{file.size:,}")
         if not self.settings.success_file:
@@ -416,8 +418,8 @@ class PersadoSuccessFileOperator(PersadoUploadOperator):
         before = self.handover()
         done_path = self.remote_path(self.names(before).done())
         files = [(self.remote_path(file.name), file.bytes) for file in before.artifacts]
-        with PersadoHook(self.persado_conn_id).session() as sftp:
-            write_success_file(sftp, done_path, files, delivery_id=before.delivery_id)
+        connect = PersadoHook(self.persado_conn_id).session
+        write_success_file(connect, done_path, files, delivery_id=before.delivery_id)
         self.log.info("%s is in place: %s rows in %s file(s) are delivered", done_path, before.rows, len(files))
         self.area(before).remove()
         return before

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from persado.errors import PersadoError
+from persado.pipeline import reconnect, site
 from support.sftp_server import PASS_PHRASE
 
 WRONG = "not the pass phrase"
@@ -43,3 +44,10 @@ def nothing_left_behind() -> Iterator[None]:
 
 def _open_files() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
+
+
+@pytest.fixture
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Try again soon."""
+    for module in (reconnect, site):
+        monkeypatch.setattr(module, "FIRST_PAUSE", 0.01)

@@ -93,10 +93,18 @@ def removed_on_error(session: Session, paths: Sequence[str]) -> Iterator[None]:
         raise
 
 
+def size_of(session: Session, path: str) -> int | None:
+    """Give a file's size; None if it is not there."""
+    with site_errors(f"cannot look at {path}"), suppress(FileNotFoundError):
+        return session.stat(path).st_size
+    return None
+
+
 def require_size(session: Session, path: str, size: int) -> None:
     """
     Check that a file arrived whole: a server's success at the close proves nothing.
 
+    :raises RejectedError: if it is gone
     :raises TransientError: if its size differs
     """
     with site_errors(f"cannot look at {path}"):
@@ -112,10 +120,12 @@ def opened(session: Session, path: str, mode: str) -> Iterator[paramiko.SFTPFile
 
     :param session: an open session
     :param path: its path
-    :param mode: as of :func:`open`, such as ``wb``
+    :param mode: as of :func:`open`, ``rb``, ``wb`` or ``r+b``
     """
     with site_errors(f"cannot open {path}"):
         file = session.open(path, mode)
+    # A request to read may ask for any size: the site gives as much as it likes to.
+    file.MAX_REQUEST_SIZE = session.request_size if mode != "rb" else 1 << 18
     try:
         yield file
     except ConnectionLostError:
@@ -170,6 +180,10 @@ def _replace(session: Session, old: str, new: str, aside: str) -> None:
     there = kind(session, new)
     if there == "folder":
         raise RejectedError(f"{new} at the site is a folder; a file of that name cannot be put there")
+    if kind(session, old) is None:
+        if there is not None:
+            remove_if_there(session, aside)
+        raise RejectedError(f"cannot rename {old} to {new}: no such file or folder at the site")
     if there is not None:
         remove_if_there(session, aside)
         with site_errors(f"cannot rename {new} to {aside}"):

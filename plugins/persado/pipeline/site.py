@@ -83,6 +83,11 @@ class Session(paramiko.SFTPClient):
         self._transport = channel.get_transport()
 
     @property
+    def request_size(self) -> int:
+        """How many bytes one request to write may carry: what the protocol grants, and more where more is known."""
+        return 261_120 if "OpenSSH" in self._transport.remote_version else paramiko.SFTPFile.MAX_REQUEST_SIZE
+
+    @property
     def open_still(self) -> bool:
         """Whether it can be used, as far as this side knows."""
         return self._transport.is_active() and not self.sock.closed

@@ -58,7 +58,8 @@ def _sort(error: Exception) -> tuple[type[PersadoError], str]:  # noqa: C901 - a
         case OSError() if error.strerror:
             return ConnectionLostError, error.strerror
         case _:
-            return ConnectionLostError, f"the connection was lost ({error})"
+            known = str(error).startswith(("Socket is closed", "Server connection dropped"))
+            return ConnectionLostError, "the connection was lost" + ("" if known else f" ({error})")
 
 
 def is_answer(error: OSError) -> bool:

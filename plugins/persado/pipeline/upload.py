@@ -2,7 +2,8 @@
 Put files at the site so that nobody ever sees half of one.
 
 All bytes go to hidden temporary names that carry the delivery's id; only when every file is there in its exact
-size does a stale ``.DONE`` go, and then the files get their final names.
+size does a stale ``.DONE`` go, and then the files get their final names. What a lost connection left of a file is
+taken up where it ended, in the same try or in a later one of the same delivery.
 """
 
 from __future__ import annotations
@@ -10,30 +11,24 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
-from itertools import chain, pairwise
 from typing import BinaryIO, Literal
 
-import paramiko
-
-from persado.errors import RejectedError
+from persado.errors import RejectedError, TransientError
+from persado.pipeline.reconnect import Connect, reconnecting
 from persado.pipeline.remote_files import (
     kind,
     make_folders,
-    opened,
     remove_if_there,
     removed_on_error,
     rename,
     require_folder,
-    require_size,
+    size_of,
     taken,
 )
 from persado.pipeline.site import Session
-from persado.pipeline.site_errors import site_errors
+from persado.pipeline.transfer import send
 
 IfExists = Literal["replace", "fail"]
-BLOCK = 1 << 20
-UNANSWERED = 8 * BLOCK
 
 
 @dataclass(frozen=True)
@@ -43,16 +38,18 @@ class Upload:
 
     :param remote_path: its final, absolute path at the site
     :param size: its exact size in bytes
-    :param open: opens its bytes for reading
+    :param sha256: the SHA-256 of its bytes, lower-case hex
+    :param open: opens its bytes for reading; what it gives can seek
     """
 
     remote_path: str
     size: int
+    sha256: str
     open: Callable[[], BinaryIO]
 
 
 def upload(
-    session: Session,
+    connect: Connect,
     files: Sequence[Upload],
     *,
     delivery_id: str,
@@ -64,7 +61,7 @@ def upload(
     """
     Send the files of one delivery; afterwards each stands under its final name, complete.
 
-    :param session: an open session
+    :param connect: opens a session; used again where a connection is lost
     :param files: what to send, in order
     :param delivery_id: what marks this delivery's temporary names
     :param remote_folder: the folder of the destination, which must exist; folders below it are made
@@ -73,54 +70,92 @@ def upload(
     :param if_exists: what to do where a final name is taken already
     :param on_bytes: told the size of every block that was sent
     :raises RejectedError: where a folder is missing, a right is lacking, or a name is taken and must not be
-    :raises TransientError: where the connection or the site fails; the next try sends everything again
+    :raises TransientError: where the connection or the site fails; the next try of the delivery goes on from there
     """
-    require_folder(session, remote_folder)
-    for folder in dict.fromkeys(posixpath.dirname(file.remote_path) for file in files):
-        make_folders(session, remote_folder, folder)
-    for file in files:
-        _require_free(session, file.remote_path, if_exists)
-    temporary = [temporary_path(file.remote_path, delivery_id, number) for number, file in enumerate(files, 1)]
-    with removed_on_error(session, temporary):
-        for file, path in zip(files, temporary, strict=True):
-            _send(session, file, path, on_bytes)
-        if done_path is not None:
-            remove_if_there(session, done_path)
-        for file, path in zip(files, temporary, strict=True):
-            rename(session, path, file.remote_path, replace=if_exists == "replace")
+    delivery = _Delivery(files, delivery_id, remote_folder, done_path, if_exists, on_bytes)
+    reconnecting(connect, delivery.advance, lambda: delivery.progress)
 
 
-def temporary_path(remote_path: str, delivery_id: str, number: int) -> str:
-    """Give the hidden name beside the final one under which a file arrives; short, whatever the final name is."""
-    return posixpath.join(posixpath.dirname(remote_path), f".persado-{delivery_id}-{number:07d}.part")
+def temporary_path(remote_path: str, delivery_id: str, number: int, sha256: str = "") -> str:
+    """
+    Give the hidden name beside the final one under which a file arrives.
+
+    :param remote_path: the final path; the temporary name is short, whatever that is
+    :param delivery_id: the delivery
+    :param number: the file's number in the delivery
+    :param sha256: what the file holds, so that never two contents mix under one name
+    """
+    name = f".persado-{delivery_id}-{number:07d}{f'-{sha256[:16]}' if sha256 else ''}.part"
+    return posixpath.join(posixpath.dirname(remote_path), name)
 
 
-def _require_free(session: Session, path: str, if_exists: IfExists) -> None:
-    found = kind(session, path)
-    if found == "folder":
-        raise RejectedError(f"{path} at the site is a folder; a file of that name cannot be put there")
-    if found == "file" and if_exists == "fail":
-        raise taken(path)
+@dataclass
+class _Delivery:
+    """An upload and what is done of it: all that outlives a lost connection, besides the bytes at the site."""
 
+    files: Sequence[Upload]
+    delivery_id: str
+    remote_folder: str
+    done_path: str | None
+    if_exists: IfExists
+    on_bytes: Callable[[int], None]
+    prepared: bool = False
+    sent: int = 0
+    asked: int = 0
+    renamed: int = 0
+    offset: int = 0
 
-def _send(session: Session, file: Upload, path: str, on_bytes: Callable[[int], None]) -> None:
-    failed = f"the upload of {file.remote_path} failed"
-    with file.open() as source, opened(session, path, "wb") as target:
-        sent = 0
-        for block, following in pairwise(chain(iter(partial(source.read, BLOCK), b""), (b"",))):
-            sent += len(block)
-            with site_errors(failed):
-                _write(target, block, wait=not following or sent % UNANSWERED < len(block))
-            on_bytes(len(block))
-    require_size(session, path, file.size)
+    @property
+    def progress(self) -> tuple[int, int, int]:
+        """How far it is; it only grows."""
+        return self.renamed, self.sent, self.offset
 
+    def advance(self, session: Session) -> None:
+        """Do what is left to do."""
+        temporary = [
+            temporary_path(file.remote_path, self.delivery_id, number, file.sha256)
+            for number, file in enumerate(self.files, 1)
+        ]
+        with removed_on_error(session, temporary):
+            if not self.prepared:
+                self._prepare(session)
+                self.prepared = True
+            while self.sent < len(self.files):
+                self._send(session, self.files[self.sent], temporary[self.sent])
+                self.sent, self.offset = self.sent + 1, 0
+            if self.done_path is not None and not self.renamed:
+                remove_if_there(session, self.done_path)
+            while self.renamed < len(self.files):
+                self._rename(session, self.files[self.renamed], temporary[self.renamed])
+                self.renamed += 1
 
-def _write(target: paramiko.SFTPFile, block: bytes, *, wait: bool) -> None:
-    """Write a block; to wait for the site's answers to it and all before it brings out what went wrong there."""
-    # paramiko looks at the answers to pipelined requests when it sends one that is not pipelined.
-    pipelined = max(len(block) - target.MAX_REQUEST_SIZE, 0) if wait else len(block)
-    target.set_pipelined(True)
-    target.write(block[:pipelined])
-    if wait:
-        target.set_pipelined(False)
-        target.write(block[pipelined:])
+    def _prepare(self, session: Session) -> None:
+        require_folder(session, self.remote_folder)
+        for folder in dict.fromkeys(posixpath.dirname(file.remote_path) for file in self.files):
+            make_folders(session, self.remote_folder, folder)
+        for file in self.files:
+            found = kind(session, file.remote_path)
+            if found == "folder":
+                raise RejectedError(f"{file.remote_path} at the site is a folder; a file cannot take its place")
+            if found == "file" and self.if_exists == "fail":
+                raise taken(file.remote_path)
+
+    def _send(self, session: Session, file: Upload, path: str) -> None:
+        def note(offset: int) -> None:
+            self.offset = max(offset, self.offset)
+
+        failed = f"the upload of {file.remote_path} failed"
+        send(session, path, file.open, file.size, failed=failed, on_bytes=self.on_bytes, on_offset=note)
+
+    def _rename(self, session: Session, file: Upload, path: str) -> None:
+        asked_before, self.asked = self.asked > self.renamed, self.renamed + 1
+        try:
+            rename(session, path, file.remote_path, replace=self.if_exists == "replace")
+        except RejectedError as error:
+            if kind(session, path) is not None:
+                raise
+            # A request whose answer was lost may have done it.
+            if not asked_before or size_of(session, file.remote_path) != file.size:
+                raise TransientError(
+                    f"{path} has gone from the site before it was renamed to {file.remote_path}"
+                ) from error

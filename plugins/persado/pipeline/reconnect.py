@@ -1,0 +1,48 @@
+"""Take work at the site up again where a connection is lost."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+from persado.pipeline.site import Session
+from persado.pipeline.site_errors import ConnectionLostError
+
+ATTEMPTS = 4
+"""So many connections may be lost one after the other without any progress between them."""
+FIRST_PAUSE = 1.0
+
+_LOG = logging.getLogger(__name__)
+
+Connect = Callable[[], AbstractContextManager[Session]]
+
+
+def reconnecting(connect: Connect, work: Callable[[Session], None], progress: Callable[[], object]) -> None:
+    """
+    Do work at the site, over as many connections as it takes.
+
+    :param connect: opens a session
+    :param work: does what is left to do; it is begun anew with each session
+    :param progress: tells how far the work is: where that has changed, patience begins anew
+    :raises ConnectionLostError: if the site cannot be reached at all, or connections are lost without progress
+    """
+    begun, failures, before = False, 0, progress()
+    while True:
+        try:
+            with connect() as session:
+                begun = True
+                work(session)
+        except ConnectionLostError as error:
+            failures = failures + 1 if progress() == before else 1
+            before = progress()
+            # A site that was never reached is left to the task's own retries.
+            if not begun or failures == ATTEMPTS:
+                raise
+            pause = FIRST_PAUSE * 2 ** (failures - 1) * random.uniform(0.5, 1)  # noqa: S311 - spreads load
+            _LOG.warning("%s. Going on in %.1f seconds from what has arrived", error, pause)
+            time.sleep(pause)
+        else:
+            return

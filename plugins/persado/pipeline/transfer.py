@@ -1,0 +1,125 @@
+"""Send one file's bytes, or those of them that are not at the site yet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from itertools import chain, pairwise
+from typing import BinaryIO
+
+import paramiko
+
+from persado.errors import PersadoError, TransientError
+from persado.pipeline.remote_files import opened, size_of
+from persado.pipeline.site import Session
+from persado.pipeline.site_errors import ConnectionLostError, site_errors
+
+BLOCK = 1 << 20
+UNANSWERED = 8 * BLOCK
+"""So many bytes may be on their way before the site's answers to all of them are awaited."""
+STEP = 1 << 15
+TAIL = UNANSWERED + BLOCK
+"""So much of what a lost connection left could have holes, when a site writes requests in any order."""
+
+
+def send(
+    session: Session,
+    path: str,
+    source: Callable[[], BinaryIO],
+    size: int,
+    *,
+    failed: str,
+    on_bytes: Callable[[int], None],
+    on_offset: Callable[[int], None],
+) -> None:
+    """
+    Send a file, from where an earlier try of the same contents ended.
+
+    :param session: an open session
+    :param path: the path that it arrives under; the name must stand for these very contents
+    :param source: opens its bytes
+    :param size: its exact size
+    :param failed: how an error in the middle begins
+    :param on_bytes: told the size of every block that was sent
+    :param on_offset: told from time to time how many bytes have safely arrived
+    :raises TransientError: if not all of it arrived
+    """
+    with source() as reader:
+        offset = _arrived(session, path, reader, size)
+        on_offset(offset)
+        if offset < size or not size:
+            _write(session, path, reader, offset, failed, on_bytes, on_offset)
+    # A site's success at the close proves nothing.
+    found = size_of(session, path)
+    if found != size:
+        raise TransientError(
+            f"{path}: expected {size} bytes at the site, found {'no file' if found is None else found}"
+        )
+
+
+def _arrived(session: Session, path: str, reader: BinaryIO, size: int) -> int:
+    """Tell up to where what is there is right: its tail is read back and compared."""
+    found = size_of(session, path) or 0
+    if not 0 < found <= size:
+        return 0
+    start = max(found - TAIL, 0)
+    reader.seek(start)
+    try:
+        with opened(session, path, "rb") as there, site_errors(f"cannot read {path}"):
+            there.seek(start)
+            same = _same(there, reader, found - start)
+    except ConnectionLostError:
+        raise
+    except PersadoError:
+        # A site where one may write and not read: nothing can be trusted.
+        return 0
+    # What differs from the beginning of the tail on is no tail of this file.
+    return start + same if same else 0
+
+
+def _same(there: paramiko.SFTPFile, reader: BinaryIO, size: int) -> int:
+    """Tell for how many bytes two files are the same, give or take a step."""
+    same = 0
+    while same < size:
+        here = reader.read(min(BLOCK, size - same))
+        block = there.read(len(here))
+        if not here or block != here:
+            steps = range(0, len(here), STEP)
+            return same + next(step for step in steps if block[step : step + STEP] != here[step : step + STEP])
+        same += len(here)
+    return same
+
+
+def _write(
+    session: Session,
+    path: str,
+    reader: BinaryIO,
+    offset: int,
+    failed: str,
+    on_bytes: Callable[[int], None],
+    on_offset: Callable[[int], None],
+) -> None:
+    reader.seek(offset)
+    with opened(session, path, "r+b" if offset else "wb") as target:
+        target.seek(offset)
+        answered = offset
+        for block, following in pairwise(chain(iter(partial(reader.read, BLOCK), b""), (b"",))):
+            offset += len(block)
+            wait = not following or offset - answered >= UNANSWERED
+            with site_errors(failed):
+                _write_block(target, block, wait=wait)
+            on_bytes(len(block))
+            if wait:
+                answered = offset
+                on_offset(offset)
+
+
+def _write_block(target: paramiko.SFTPFile, block: bytes, *, wait: bool) -> None:
+    """Write a block; to wait for the site's answers to it and all before it brings out what went wrong there."""
+    # paramiko looks at the answers to pipelined requests when it sends one that is not pipelined.
+    pipelined = max(len(block) - target.MAX_REQUEST_SIZE, 0) if wait else len(block)
+    target.set_pipelined(True)
+    target.write(block[:pipelined])
+    if wait:
+        target.set_pipelined(False)
+        target.write(block[pipelined:])
