@@ -41,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
         ("Settings", list(_settings(delivery))),
         ("Columns", list(_columns(delivery))),
     ):
-        print(f"{title}\n{_table(rows)}\n")
+        print(f"{title}\n{table(rows)}\n")
     return 0
 
 
@@ -99,7 +99,12 @@ def _source(column: Column) -> str:
     return f"from {column.source}" if column.source != column.name else ""
 
 
-def _table(rows: Sequence[Sequence[str]]) -> str:
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """
+    Line up columns of text.
+
+    :param rows: the cells of each row, as many in each
+    """
     widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
     return "\n".join(
         ("  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))).rstrip() for row in rows

@@ -1,0 +1,73 @@
+"""The ledger, read from outside of a task: deliveries and failed tries, newest first."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from support.airflow_runs import Project, airflow_database, project
+
+from persado.cli import main
+
+__all__ = ["airflow_database", "project"]
+
+SETTINGS = {"filename_template": "out.csv"}
+
+
+@pytest.fixture
+def told(project: Project) -> str:
+    """Give an orchestration that was delivered, failed, and was delivered again."""
+    name = "told"
+    for query in ("SELECT 1 AS a", "SELECT 1 AS a LIMIT 0", "SELECT 1 AS a UNION ALL SELECT 2"):
+        project.describe(name, query, settings=SETTINGS)
+        project.run(name)
+    return name
+
+
+def test_deliveries_and_failures_newest_first(told: str, capsys: pytest.CaptureFixture[str]) -> None:
+    from persado.ledger_reader import read_history
+
+    records = read_history(f"persado://{told}_site/{told}")
+    assert [record.outcome for record in records] == ["delivered", "failed", "delivered"]
+    assert [record.outcome for record in read_history(f"persado://{told}_site/{told}", 1)] == ["delivered"]
+    assert read_history("persado://nowhere/nothing") == []
+
+    capsys.readouterr()
+    assert main(["history", told, "--json"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert [record["run_id"] for record in printed] == [record.run_id for record in records]
+    assert printed[1]["error"] == "RejectedError"
+
+    assert main(["history", told, "--limit", "2"]) == 0
+    head, newest, failed = capsys.readouterr().out.splitlines()
+    assert head.split()[:3] == ["WHEN", "(UTC)", "OUTCOME"]
+    assert newest.split()[2:6] == ["delivered", "2", "6", "1"]
+    assert "extract: RejectedError: the query gave no rows" in failed
+
+    spoil_the_newest_record()
+    assert [record.outcome for record in read_history(f"persado://{told}_site/{told}")] == ["failed", "delivered"]
+
+
+def spoil_the_newest_record() -> None:
+    from airflow.models.asset_state_store import AssetStateStoreModel
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    with create_session() as session:
+        records = select(AssetStateStoreModel).where(AssetStateStoreModel.key.like("2%"))
+        session.scalars(records.order_by(AssetStateStoreModel.key.desc()).limit(1)).one().value = "{}"
+
+
+def test_an_orchestration_without_a_record(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    project.describe("silent", "SELECT 1", settings=SETTINGS)
+    assert main(["history", "silent"]) == 0
+    assert "nothing has been delivered yet" in capsys.readouterr().out
+    assert main(["history", "persado://silent_site/other"]) == 0
+    assert main(["history", "silnet"]) == 1
+    assert "Did you mean 'silent'?" in capsys.readouterr().err
+
+
+def test_a_number_of_records_below_one_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["history", "x", "--limit", "0"])
+    assert "expected 1 or more" in capsys.readouterr().err
