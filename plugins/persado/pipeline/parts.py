@@ -12,10 +12,11 @@ from persado.settings.file_settings import Settings
 
 MEGABYTE = 1_000_000
 
+Block = tuple[int, int, bytes]
+"""The number of the part from 1, the rows in the block, and the block of text."""
 
-def parts(
-    batches: Iterable[pa.RecordBatch], columns: Sequence[str], settings: Settings
-) -> Iterator[tuple[int, int, bytes]]:
+
+def parts(batches: Iterable[pa.RecordBatch], columns: Sequence[str], settings: Settings) -> Iterator[Block]:
     """
     Format rows, part by part; without ``split`` there is one part.
 

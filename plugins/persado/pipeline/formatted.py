@@ -1,0 +1,53 @@
+"""
+A query's result as delimited text: the source that a streamed delivery reads.
+
+It is what extract, select and format give one after the other, byte for byte. Where the database can format the text
+itself, no Python object and no Arrow array is made of a value; the path taken is in the receipt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from persado.pipeline.extract import extract
+from persado.pipeline.parts import Block, parts
+from persado.pipeline.selection import Selection, selected
+from persado.settings.file_settings import Settings
+
+
+@dataclass(frozen=True)
+class FormattedText:
+    """
+    A query's result as text.
+
+    :param headers: the names of the columns that are sent
+    :param blocks: in order, (number of the part from 1, rows in the block, text); a part begins with its header as a
+        block without rows, so that an empty result still has one part. To be read once, while the connection is open
+    :param read_by: how the rows were read, for the receipt
+    """
+
+    headers: tuple[str, ...]
+    blocks: Iterator[Block]
+    read_by: str
+
+
+@contextmanager
+def formatted_text(connection: Any, sql: str, selection: Selection, settings: Settings) -> Iterator[FormattedText]:
+    """
+    Run a query and give its rows as text.
+
+    :param connection: an open DB-API connection
+    :param sql: one statement that gives rows
+    :param selection: what the data template says about rows
+    :param settings: how they are written
+    :raises ConfigurationError: for a query that the database refuses, a column that is not there, or a value that has
+        no text
+    :raises RejectedError: once all rows are read, if they break the contract
+    :raises TransientError: where the database was out of reach or busy
+    """
+    with extract(connection, sql, nan_text=settings.nan_text) as rows:
+        headers, batches = selected(rows, selection)
+        yield FormattedText(headers, parts(batches, headers, settings), rows.path)
