@@ -13,15 +13,20 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import paramiko
 import tenacity
+from paramiko.sftp import CMD_STATUS, CMD_WRITE, int64
 
 from persado.errors import ConfigurationError, RejectedError, TransientError
 from persado.pipeline.site_errors import site_errors
 from persado.pipeline.ssh_keys import fingerprint, pinned_host_keys, read_private_key
 from persado.pipeline.ssh_login import Credentials, log_in
 from persado.pipeline.ssh_patience import at_most
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer  # in collections.abc from Python 3.12 on
 
 DEFAULT_HOST = "psftp.persado.com"
 DEFAULT_PORT = 22
@@ -86,6 +91,33 @@ class Session(paramiko.SFTPClient):
     def request_size(self) -> int:
         """How many bytes one request to write may carry: what the protocol grants, and more where more is known."""
         return 261_120 if "OpenSSH" in self._transport.remote_version else paramiko.SFTPFile.MAX_REQUEST_SIZE
+
+    def ask_to_write(self, asking: object, handle: Any, offset: int, data: Buffer) -> int:
+        """
+        Send a request to write, and wait for nothing.
+
+        :param asking: gets the answer from :meth:`take_answer`, in its ``_async_response``
+        :param handle: the open file's
+        :param offset: where in the file
+        :param data: at most :attr:`request_size` bytes
+        :return: the number that the answer will carry
+        """
+        number: int = self._async_request(asking, CMD_WRITE, handle, int64(offset), data)  # type: ignore[attr-defined]
+        return number
+
+    def take_answer(self) -> None:
+        """Wait for the site's next answer, and give it to whoever asked."""
+        self._read_response()  # type: ignore[attr-defined]  # not in the type stubs, like the others
+
+    def check_answer(self, kind: int, message: paramiko.Message) -> None:
+        """
+        Look at the answer to a request that has no result.
+
+        :raises OSError: if the site says no
+        """
+        if kind != CMD_STATUS:
+            raise paramiko.SFTPError("expected a status")
+        self._convert_status(message)  # type: ignore[attr-defined]
 
     @property
     def open_still(self) -> bool:

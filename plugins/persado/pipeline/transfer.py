@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
-from itertools import chain, pairwise
 from typing import BinaryIO
 
 import paramiko
 
 from persado.errors import PersadoError, TransientError
 from persado.pipeline.remote_files import opened, size_of
+from persado.pipeline.remote_writer import UNANSWERED, remote_writer
 from persado.pipeline.site import Session
 from persado.pipeline.site_errors import ConnectionLostError, site_errors
 
 BLOCK = 1 << 20
-UNANSWERED = 8 * BLOCK
-"""So many bytes may be on their way before the site's answers to all of them are awaited."""
 STEP = 1 << 15
 TAIL = UNANSWERED + BLOCK
 """So much of what a lost connection left could have holes, when a site writes requests in any order."""
@@ -100,26 +97,7 @@ def _write(
     on_offset: Callable[[int], None],
 ) -> None:
     reader.seek(offset)
-    with opened(session, path, "r+b" if offset else "wb") as target:
-        target.seek(offset)
-        answered = offset
-        for block, following in pairwise(chain(iter(partial(reader.read, BLOCK), b""), (b"",))):
-            offset += len(block)
-            wait = not following or offset - answered >= UNANSWERED
-            with site_errors(failed):
-                _write_block(target, block, wait=wait)
+    with remote_writer(session, path, failed=failed, offset=offset, on_offset=on_offset) as target:
+        while block := reader.read(BLOCK):
+            target.write(block)
             on_bytes(len(block))
-            if wait:
-                answered = offset
-                on_offset(offset)
-
-
-def _write_block(target: paramiko.SFTPFile, block: bytes, *, wait: bool) -> None:
-    """Write a block; to wait for the site's answers to it and all before it brings out what went wrong there."""
-    # paramiko looks at the answers to pipelined requests when it sends one that is not pipelined.
-    pipelined = max(len(block) - target.MAX_REQUEST_SIZE, 0) if wait else len(block)
-    target.set_pipelined(True)
-    target.write(block[:pipelined])
-    if wait:
-        target.set_pipelined(False)
-        target.write(block[pipelined:])

@@ -11,24 +11,13 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import BinaryIO, Literal
+from typing import BinaryIO
 
-from persado.errors import RejectedError, TransientError
+from persado.pipeline.publish import Arrived, IfExists, Publication
 from persado.pipeline.reconnect import Connect, reconnecting
-from persado.pipeline.remote_files import (
-    kind,
-    make_folders,
-    remove_if_there,
-    removed_on_error,
-    rename,
-    require_folder,
-    size_of,
-    taken,
-)
+from persado.pipeline.remote_files import removed_on_error
 from persado.pipeline.site import Session
 from persado.pipeline.transfer import send
-
-IfExists = Literal["replace", "fail"]
 
 
 @dataclass(frozen=True)
@@ -72,7 +61,7 @@ def upload(
     :raises RejectedError: where a folder is missing, a right is lacking, or a name is taken and must not be
     :raises TransientError: where the connection or the site fails; the next try of the delivery goes on from there
     """
-    delivery = _Delivery(files, delivery_id, remote_folder, done_path, if_exists, on_bytes)
+    delivery = _Delivery(files, delivery_id, remote_folder, Publication(done_path, if_exists), on_bytes)
     reconnecting(connect, delivery.advance, lambda: delivery.progress)
 
 
@@ -96,49 +85,35 @@ class _Delivery:
     files: Sequence[Upload]
     delivery_id: str
     remote_folder: str
-    done_path: str | None
-    if_exists: IfExists
+    publication: Publication
     on_bytes: Callable[[int], None]
     prepared: bool = False
     sent: int = 0
-    asked: int = 0
-    renamed: int = 0
     offset: int = 0
+
+    def __post_init__(self) -> None:
+        self.arriving = [
+            Arrived(
+                temporary_path(file.remote_path, self.delivery_id, number, file.sha256), file.remote_path, file.size
+            )
+            for number, file in enumerate(self.files, 1)
+        ]
 
     @property
     def progress(self) -> tuple[int, int, int]:
         """How far it is; it only grows."""
-        return self.renamed, self.sent, self.offset
+        return self.publication.renamed, self.sent, self.offset
 
     def advance(self, session: Session) -> None:
         """Do what is left to do."""
-        temporary = [
-            temporary_path(file.remote_path, self.delivery_id, number, file.sha256)
-            for number, file in enumerate(self.files, 1)
-        ]
-        with removed_on_error(session, temporary):
+        with removed_on_error(session, [file.temporary for file in self.arriving]):
             if not self.prepared:
-                self._prepare(session)
+                self.publication.look(session, self.remote_folder, [file.remote_path for file in self.files])
                 self.prepared = True
             while self.sent < len(self.files):
-                self._send(session, self.files[self.sent], temporary[self.sent])
+                self._send(session, self.files[self.sent], self.arriving[self.sent].temporary)
                 self.sent, self.offset = self.sent + 1, 0
-            if self.done_path is not None and not self.renamed:
-                remove_if_there(session, self.done_path)
-            while self.renamed < len(self.files):
-                self._rename(session, self.files[self.renamed], temporary[self.renamed])
-                self.renamed += 1
-
-    def _prepare(self, session: Session) -> None:
-        require_folder(session, self.remote_folder)
-        for folder in dict.fromkeys(posixpath.dirname(file.remote_path) for file in self.files):
-            make_folders(session, self.remote_folder, folder)
-        for file in self.files:
-            found = kind(session, file.remote_path)
-            if found == "folder":
-                raise RejectedError(f"{file.remote_path} at the site is a folder; a file cannot take its place")
-            if found == "file" and self.if_exists == "fail":
-                raise taken(file.remote_path)
+            self.publication.advance(session, self.arriving)
 
     def _send(self, session: Session, file: Upload, path: str) -> None:
         def note(offset: int) -> None:
@@ -146,16 +121,3 @@ class _Delivery:
 
         failed = f"the upload of {file.remote_path} failed"
         send(session, path, file.open, file.size, failed=failed, on_bytes=self.on_bytes, on_offset=note)
-
-    def _rename(self, session: Session, file: Upload, path: str) -> None:
-        asked_before, self.asked = self.asked > self.renamed, self.renamed + 1
-        try:
-            rename(session, path, file.remote_path, replace=self.if_exists == "replace")
-        except RejectedError as error:
-            if kind(session, path) is not None:
-                raise
-            # A request whose answer was lost may have done it.
-            if not asked_before or size_of(session, file.remote_path) != file.size:
-                raise TransientError(
-                    f"{path} has gone from the site before it was renamed to {file.remote_path}"
-                ) from error
