@@ -8,6 +8,7 @@ import struct
 import subprocess
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -18,6 +19,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from persado.pipeline.compress import Compression, Compressor
 from persado.pipeline.encode import Encoding, encoded, member_name
 from persado.pipeline.zip_archive import Zip
 
@@ -167,16 +169,38 @@ def test_tar_is_padded_to_a_record_as_gnu_tar_does() -> None:
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "zip", "tgz"])
-def test_the_level_decides_the_size(encoding: Encoding) -> None:
-    sizes = []
-    for level in (0, 1, None, 6, 9):
+def test_the_compressor_and_the_level_decide_the_bytes(encoding: Encoding) -> None:
+    content = b"".join(b"%07d\n" % (number % 7919) for number in range(75_000))
+
+    def done(compressor: Compressor | None, level: int | None) -> bytes:
         sink = io.BytesIO()
-        with encoded(sink, encoding, level=level) as encoder, encoder.member("a", 600_000) as member:
-            member.write(b"".join(b"%07d\n" % (number % 7919) for number in range(75_000)))
-        sizes.append(len(sink.getvalue()))
-    stored, fast, default, six, best = sizes
-    assert stored > 600_000 > fast > best
-    assert fast != default == six != best
+        with (
+            encoded(sink, encoding, compression=Compression(compressor, level)) as encoder,
+            encoder.member("a", len(content)) as member,
+        ):
+            member.write(content)
+        assert decode(sink.getvalue(), encoding)["a"] == content
+        return sink.getvalue()
+
+    assert len(done("zlib", 0)) > len(content) > len(done("zlib", 1)) > len(done("zlib", 9))
+    assert done(None, None) == done("isal", None) == done("isal", 2) != done("isal", 1)
+    assert done(None, 3) == done("isal", 3)
+    assert done(None, 6) == done("zlib", None) == done("zlib", 6) != done("zlib", 9)
+
+
+def test_zlib_gives_its_exact_bytes() -> None:
+    sink = io.BytesIO()
+    with encoded(sink, "gzip", compression=Compression("zlib")) as encoder, encoder.member("a") as member:
+        member.write(MEMBERS["2026.csv"])
+    compressor = zlib.compressobj(6, wbits=31)
+    assert sink.getvalue() == compressor.compress(MEMBERS["2026.csv"]) + compressor.flush()
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "zip", "tgz"])
+def test_large_content_gives_the_same_bytes_in_any_portions(encoding: Encoding) -> None:
+    members = {"a": MEMBERS["2026.csv"] * 4 + MEMBERS["noise.bin"]}
+    done = encode(encoding, members, step=1 << 20)
+    assert {encode(encoding, members, step=step) == done for step in (1000, 4096, 65_537, 1 << 18, 400_000)} == {True}
 
 
 def test_zip_64_everywhere(tmp_path: Path) -> None:
@@ -205,7 +229,7 @@ def test_zip_of_a_small_member_without_its_size_uses_no_64_bit_fields(tmp_path: 
 
 def test_zip_over_4_gib_whose_size_nobody_knew(tmp_path: Path) -> None:
     path, block = tmp_path / "big.zip", bytes(GIB // 64)
-    with path.open("wb") as file, encoded(file, "zip", level=1) as encoder:
+    with path.open("wb") as file, encoded(file, "zip", compression=Compression(level=1)) as encoder:
         with encoder.member("big.csv") as member:
             for _ in range(4 * 64):
                 member.write(block)
@@ -223,7 +247,7 @@ def test_zip_member_that_begins_behind_4_gib(tmp_path: Path) -> None:
     path = tmp_path / "far.zip"
     with path.open("wb") as file:
         file.seek(5 * GIB)  # a hole that takes no room, as if a member lay there
-        archive = Zip(file.write, None, zip64=False)
+        archive = Zip(file.write, Compression(), zip64=False)
         archive._offset = 5 * GIB
         archive.begin("far.csv", None)
         archive.write(b"hello")
@@ -237,7 +261,7 @@ def test_zip_member_that_begins_behind_4_gib(tmp_path: Path) -> None:
 
 def test_zip_of_more_members_than_16_bits_count() -> None:
     sink = io.BytesIO()
-    with encoded(sink, "zip", level=0) as encoder:
+    with encoded(sink, "zip", compression=Compression(level=0)) as encoder:
         for number in range(65_535):
             with encoder.member(f"{number:07d}"):
                 pass

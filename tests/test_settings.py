@@ -63,6 +63,7 @@ def test_defaults_are_on_the_safe_side(tmp_path: Path) -> None:
         "row_number": None,
         "encoding": "none",
         "compression_level": None,
+        "compressor": None,
         "zip64": False,
         "pgp_public_key": None,
         "pgp_fingerprint": None,

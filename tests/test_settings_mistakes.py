@@ -246,6 +246,9 @@ MISTAKES = {
     "row number with a space": in_template('null_text: ""', "row_number: row number", 7, "letters, digits"),
     "row number too long": in_template('null_text: ""', f"row_number: {'a' * 1028}", 7, "under 1028"),
     "level out of range": in_destination("gzip", "gzip\n  compression_level: 10", 9, "from 1 to 9 or null, got 10"),
+    "level above isal's": in_destination(
+        "gzip", "gzip\n  compressor: isal\n  compression_level: 6", 10, "levels 1 to 3, got 6", "compressor: zlib"
+    ),
     "too few rows a part": in_template('null_text: ""', "split: {rows: 500}", 7, "split.rows", "50000 to 10000000"),
     "too many megabytes a part": in_template('null_text: ""', "split: {megabytes: 3000}", 7, "from 1 to 2000"),
     "two measures": in_template(

@@ -9,34 +9,10 @@ the whole; what lacks its ``finish`` is a truncated file, and readers say so.
 from __future__ import annotations
 
 import tarfile
-import zlib
 from collections.abc import Callable
 from typing import Protocol
 
 Write = Callable[[bytes], object]
-
-DEFAULT_LEVEL = 6
-GZIP_WINDOW = 31  # zlib's way to ask for the gzip format: no name and no time in its header
-
-
-class Deflater(Protocol):
-    """What compresses, in the manner of zlib's compression objects."""
-
-    def compress(self, data: bytes, /) -> bytes:
-        """Take data, give what is ready."""
-
-    def flush(self) -> bytes:
-        """Give the rest, trailer included."""
-
-
-def deflater(level: int | None, window: int) -> Deflater:
-    """
-    Make the compressor: every compressed byte of this project comes from here.
-
-    :param level: 0 (none) to 9 (best), None for the default.
-    :param window: zlib's ``wbits``, which also says the format.
-    """
-    return zlib.compressobj(DEFAULT_LEVEL if level is None else level, zlib.DEFLATED, window)
 
 
 class Container(Protocol):

@@ -9,6 +9,7 @@ from typing import Any, BinaryIO
 
 from persado.pipeline.arrow_file import ArrowWriter, read_batches
 from persado.pipeline.artifact import Artifact
+from persado.pipeline.compress import Compression
 from persado.pipeline.encode import encoded
 from persado.pipeline.encrypt import encrypted
 from persado.pipeline.extract import extract
@@ -79,7 +80,12 @@ def encode_stage(
     for number, (name, members) in enumerate(groups, 1):
         with (
             area.create(file := f"encode-{number:07d}") as sink,
-            encoded(sink, settings.encoding, level=settings.compression_level, zip64=settings.zip64) as archive,
+            encoded(
+                sink,
+                settings.encoding,
+                compression=Compression(settings.compressor, settings.compression_level),
+                zip64=settings.zip64,
+            ) as archive,
         ):
             for member in members:
                 with archive.member(names.member(member.name), member.bytes) as target:

@@ -12,8 +12,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO, Literal, cast
 
-from persado.pipeline.archives import GZIP_WINDOW, Container, Single, Tar, Write, deflater
+from persado.pipeline.archives import Container, Single, Tar, Write
 from persado.pipeline.artifact import Sink
+from persado.pipeline.compress import GZIP_WINDOW, STANDARD, Compression
 from persado.pipeline.zip_archive import Zip
 
 if TYPE_CHECKING:
@@ -25,7 +26,9 @@ _EXTENSIONS = (".tar.gz", ".tgz", ".tar", ".zip", ".gz")
 
 
 @contextmanager
-def encoded(sink: Sink, encoding: Encoding, *, level: int | None = None, zip64: bool = False) -> Iterator[Encoder]:
+def encoded(
+    sink: Sink, encoding: Encoding, *, compression: Compression = STANDARD, zip64: bool = False
+) -> Iterator[Encoder]:
     """
     Encode the members that are written inside the block, and write that to the sink.
 
@@ -35,17 +38,17 @@ def encoded(sink: Sink, encoding: Encoding, *, level: int | None = None, zip64: 
 
     :param sink: takes the encoded bytes.
     :param encoding: ``none`` and ``gzip`` hold one member, the others any number.
-    :param level: how hard to compress, 0 to 9; the default is 6.
+    :param compression: how to compress.
     :param zip64: use zip's 64-bit fields even where the short ones would do.
     :raises ValueError: if the members do not fit the encoding.
     """
     write: Write = sink.write
-    gzip = _Gzip(write, level) if encoding in ("gzip", "tgz") else None
+    gzip = _Gzip(write, compression) if encoding in ("gzip", "tgz") else None
     if gzip:
         write = gzip.write
     container: Container
     if encoding == "zip":
-        container = Zip(write, level, zip64=zip64)
+        container = Zip(write, compression, zip64=zip64)
     elif encoding in ("tar", "tgz"):
         container = Tar(write)
     else:
@@ -126,9 +129,9 @@ def member_name(file_name: str, encoding: Encoding) -> str:
 
 
 class _Gzip:
-    def __init__(self, write: Write, level: int | None) -> None:
+    def __init__(self, write: Write, compression: Compression) -> None:
         self._write = write
-        self._deflater = deflater(level, GZIP_WINDOW)
+        self._deflater = compression.deflater(GZIP_WINDOW)
 
     def write(self, data: bytes) -> None:
         if ready := self._deflater.compress(data):

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import struct
-import zlib
 from dataclasses import dataclass
 
-from persado.pipeline.archives import Write, deflater
+from persado.pipeline.archives import Write
+from persado.pipeline.compress import RAW_WINDOW, Compression, crc32
 
 _WIDE = 0xFFFFFFFF  # what needs more than 32 bits stands in zip's 64-bit fields, and this in the old ones
 _STREAMED, _UTF8 = 0x8, 0x800
 _EPOCH = 0x21  # 1 January 1980, the first day that zip knows
 _MODE = 0o100644 << 16
-_RAW_WINDOW = -15  # neither zlib's nor gzip's header: zip has its own
 
 
 @dataclass
@@ -34,13 +33,13 @@ class Zip:
     header when its size is known to need them, behind a member that turned out to, at the end of such a file.
 
     :param write: takes the bytes.
-    :param level: how hard to compress.
+    :param compression: how to compress.
     :param zip64: use the 64-bit fields everywhere.
     """
 
-    def __init__(self, write: Write, level: int | None, *, zip64: bool) -> None:
+    def __init__(self, write: Write, compression: Compression, *, zip64: bool) -> None:
         self._write = write
-        self._level = level
+        self._compression = compression
         self._zip64 = zip64
         self._offset = 0
         self._entries: list[_Entry] = []
@@ -58,12 +57,12 @@ class Zip:
             + extra
         )
         self._entries.append(entry)
-        self._deflater = deflater(self._level, _RAW_WINDOW)
+        self._deflater = self._compression.deflater(RAW_WINDOW)
 
     def write(self, data: bytes) -> None:
         """Compress the bytes."""
         entry = self._entries[-1]
-        entry.crc = zlib.crc32(data, entry.crc)
+        entry.crc = crc32(data, entry.crc)
         entry.size += len(data)
         entry.compressed += self._put(self._deflater.compress(data))
 

@@ -12,6 +12,7 @@ from persado.settings.filename_syntax import FILE_NUMBER
 if TYPE_CHECKING:
     from persado.settings.file_settings import SettingsLayer
 
+ISAL_BEST = 3
 _DELIMITERS = {"csv": ",", "tsv": "\t", "psv": "|"}
 
 
@@ -39,6 +40,7 @@ def conflicts(settings: SettingsLayer) -> Iterator[Conflict]:
         return
     yield from _escape(settings)
     yield from _cell_texts(settings)
+    yield from _compression(settings)
     yield from _pgp(settings)
     yield from _split(settings)
 
@@ -81,6 +83,15 @@ def _cell_texts(settings: SettingsLayer) -> Iterator[Conflict]:
                 (key, "delimiter", "file_format"),
                 f"{key} holds the delimiter, which would split the value. Choose a {key} without it.",
             )
+
+
+def _compression(settings: SettingsLayer) -> Iterator[Conflict]:
+    if settings.compressor == "isal" and (settings.compression_level or 0) > ISAL_BEST:
+        yield Conflict(
+            ("compression_level", "compressor"),
+            f"isal has the levels 1 to {ISAL_BEST}, got {settings.compression_level}. Choose one of them, or write"
+            " compressor: zlib.",
+        )
 
 
 def _pgp(settings: SettingsLayer) -> Iterator[Conflict]:
