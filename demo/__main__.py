@@ -10,7 +10,7 @@ import httpx
 from rich.console import Console
 from rich.text import Text
 
-from demo.airflow_home import USER
+from demo.airflow_home import USER, USERS
 from demo.arrived import MismatchError
 from demo.components import ComponentError
 from demo.deliveries import Delivery, DeliveryError, deliver
@@ -81,7 +81,13 @@ def deliver_all(demo: Demo, console: Console) -> list[Delivery]:
 
 def tell_how_to_use(demo: Demo, console: Console) -> None:
     """Say where everything is."""
-    lines = [("Airflow's UI", f"{demo.home.url}   user {USER}   password {demo.home.password}")]
+    passwords = demo.home.passwords
+    lines = [("Airflow's UI", f"{demo.home.url}   user {USER}   password {passwords[USER]}")]
+    lines += [
+        ("", f"or user {user}, {' and '.join(roles)}: password {passwords[user]}")
+        for user, roles in USERS.items()
+        if user != USER
+    ]
     if demo.parts.all_ours:
         command = (
             f"sftp -P {demo.site.port} -o UserKnownHostsFile={known_hosts_file(demo.layout)} "

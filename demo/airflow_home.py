@@ -1,4 +1,4 @@
-"""The demo's private Airflow home, made anew at every start: configuration, user, database and connections."""
+"""The demo's private Airflow home, made anew at every start: configuration, users, database and connections."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 from base64 import urlsafe_b64encode
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,7 +22,18 @@ from demo.layout import Layout
 from demo.private_file import write_private
 from demo.settings_file import Airflow
 
+AUTH_MANAGER = "persado.fab_auth_manager.PersadoFabAuthManager"
+
+USERS = {
+    "admin": ("Admin",),
+    "op": ("Op",),
+    "business": ("Business User",),
+    "restricted": ("Business User", "Restricted PII"),
+}
+"""One user of each kind, and their roles."""
+
 USER = "admin"
+"""The one that the demo itself works as."""
 
 CONFIGURATION = """\
 [core]
@@ -31,8 +43,7 @@ load_examples = False
 executor = LocalExecutor
 parallelism = 4
 fernet_key = {fernet_key}
-simple_auth_manager_users = {user}:admin
-simple_auth_manager_passwords_file = {home}/passwords.json
+auth_manager = {auth_manager}
 execution_api_server_url = {url}/execution/
 test_connection = Enabled
 hostname_callable = socket.gethostname
@@ -80,14 +91,19 @@ class AirflowHome:
 
     :param path: its home folder
     :param port: the port of its API server and UI, on this machine only
-    :param password: the password of the user `admin`
     :param connections: whether connections and variables of the environment count
+    :param passwords: each user's password
     """
 
     path: Path
     port: int
     connections: bool
-    password: str = field(repr=False)
+    passwords: Mapping[str, str] = field(repr=False)
+
+    @property
+    def passwords_file(self) -> Path:
+        """Where the passwords are, as a JSON object that only the owner may read."""
+        return self.path / "passwords.json"
 
     @property
     def url(self) -> str:
@@ -103,21 +119,21 @@ class AirflowHome:
 
 def make_home(layout: Layout, port: int, config: Path, *, connections: bool) -> AirflowHome:
     """
-    Make the home folder with configuration, user and an empty database; a former one goes, with its runs and logs.
+    Make the home folder with configuration, passwords and an empty database; a former one goes, with its runs and logs.
 
     :param layout: the checkout
     :param port: a free port for the API server
     :param config: the folder with destinations, data templates, orchestrations, queries and keys
     :param connections: whether connections and variables of the environment count
     """
-    home = AirflowHome(layout.airflow_home, port, connections, secrets.token_urlsafe(12))
+    home = AirflowHome(layout.airflow_home, port, connections, {user: secrets.token_urlsafe(12) for user in USERS})
     shutil.rmtree(home.path, ignore_errors=True)
     home.path.mkdir(mode=0o700)
     values = {
         "root": layout.root,
         "home": home.path,
         "config": config,
-        "user": USER,
+        "auth_manager": AUTH_MANAGER,
         "url": home.url,
         "port": port,
         "fernet_key": urlsafe_b64encode(secrets.token_bytes(32)).decode(),
@@ -127,7 +143,7 @@ def make_home(layout: Layout, port: int, config: Path, *, connections: bool) -> 
     # Airflow's configuration gives `%` a meaning of its own.
     written = CONFIGURATION.format(**{name: str(value).replace("%", "%%") for name, value in values.items()})
     write_private(home.path / "airflow.cfg", written)
-    write_private(home.path / "passwords.json", json.dumps({USER: home.password}))
+    write_private(home.passwords_file, json.dumps(home.passwords, indent=2) + "\n")
     shutil.copy(empty_database(layout), home.path / "airflow.db")
     return home
 
@@ -142,13 +158,20 @@ def load_settings(home: AirflowHome, settings: Airflow) -> None:
         file.unlink()
 
 
+def make_users(home: AirflowHome) -> None:
+    """Write the users into the home's database, each with the password of the passwords file."""
+    call(["-m", "demo.airflow_users", str(home.passwords_file)], home.environment)
+
+
 def empty_database(layout: Layout) -> Path:
-    """Give a database with Airflow's tables and nothing in them; made once for each set of requirements."""
+    """Give a database with Airflow's tables and roles, and nothing else; made once for each set of requirements."""
     version = hashlib.sha256((layout.root / "requirements.lock").read_bytes()).hexdigest()[:16]
-    database = layout.cache / f"airflow-{version}.db"
+    database = layout.cache / f"airflow-with-roles-{version}.db"
     if not database.is_file():
         with tempfile.TemporaryDirectory(dir=layout.cache) as folder:
-            call(["-m", "airflow", "db", "migrate"], clean_environment() | {"AIRFLOW_HOME": folder})
+            environment = {"AIRFLOW_HOME": folder, "AIRFLOW__CORE__AUTH_MANAGER": AUTH_MANAGER}
+            call(["-m", "airflow", "db", "migrate"], clean_environment() | environment)
+            call(["-m", "airflow", "sync-perm"], clean_environment() | environment)
             (Path(folder) / "airflow.db").replace(database)
     return database
 

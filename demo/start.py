@@ -14,7 +14,16 @@ from pathlib import Path
 from rich.console import Console
 
 from demo.airflow_api import AirflowAPI
-from demo.airflow_home import USER, AirflowHome, clean_environment, empty_database, free_port, load_settings, make_home
+from demo.airflow_home import (
+    USER,
+    AirflowHome,
+    clean_environment,
+    empty_database,
+    free_port,
+    load_settings,
+    make_home,
+    make_users,
+)
 from demo.components import ComponentError, Components, components
 from demo.layout import Layout
 from demo.parts import Parts, choose_parts
@@ -66,7 +75,7 @@ def started(layout: Layout, console: Console, *, with_ui: bool) -> Iterator[Demo
         site = prepare(layout, processes, console)
         parts = choose_parts(layout, settings, site, only_ours=not with_ui)
         home = make_home(layout, free_port(USUAL_PORT if with_ui else 0), parts.config, connections=with_ui)
-        api = AirflowAPI(home.url, USER, home.password)
+        api = AirflowAPI(home.url, USER, home.passwords[USER])
         stack.callback(api.close)
         start_airflow(processes, home, api, parts, console, with_triggerer=with_ui)
         yield Demo(layout, site, parts, home, api, processes)
@@ -107,7 +116,7 @@ def prepare(layout: Layout, processes: Components, console: Console) -> Site:
 def start_airflow(
     processes: Components, home: AirflowHome, api: AirflowAPI, parts: Parts, console: Console, *, with_triggerer: bool
 ) -> None:
-    """Start Airflow's processes, load connections and pools meanwhile, and wait until all of it is ready."""
+    """Start Airflow's processes, load connections, pools and users meanwhile, and wait until all of it is ready."""
     begin = time.monotonic()
     airflow = [sys.executable, "-m", "airflow"]
     awaited = ["metadatabase", "scheduler", "dag_processor"]
@@ -119,6 +128,7 @@ def start_airflow(
         awaited.append("triggerer")
     with console.status("starting Airflow"):
         load_settings(home, parts.settings)
+        make_users(home)
         processes.wait_for("Airflow's API", api.is_healthy, START_TIME)
         api.warm_up()
         processes.wait_for("Airflow", lambda: api.is_healthy(*awaited), START_TIME)

@@ -7,7 +7,9 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from airflow.sdk import DAG, Asset, BaseOperator, CronDataIntervalTimetable, Param
+from airflow.sdk.configuration import conf
 
+from persado.access import access_control
 from persado.operators import (
     PersadoEncodeOperator,
     PersadoEncryptOperator,
@@ -46,9 +48,15 @@ def make_dag(delivery: Delivery) -> DAG:
         template_searchpath=str(delivery.config_dir / "queries"),
         default_args={"owner": orchestration.owner or "persado", "retries": RETRIES},
         doc_md=orchestration.description or None,
+        access_control=_access_control(delivery),
     ) as dag:
         _stages(delivery)
     return dag
+
+
+def _access_control(delivery: Delivery) -> dict[str, dict[str, set[str]]] | None:
+    # Plain FAB refuses a DAG whose roles it does not have, and only this project's auth manager makes them.
+    return None if conf.get("core", "auth_manager").endswith(".FabAuthManager") else access_control(delivery)
 
 
 def _param(schema: dict[str, Any]) -> Param:
