@@ -17,7 +17,7 @@ up: ## The same, then leave Airflow and its UI running until Ctrl-C
 	@$(VENV)/python -m demo up
 
 test: setup lint ## Install what is missing, then run every check and every test
-	$(VENV)/pytest
+	$(VENV)/pytest --numprocesses 3 --dist loadgroup
 
 lint: setup ## Check style, formatting and types
 	$(VENV)/ruff check

@@ -18,6 +18,7 @@ from typing import IO, TYPE_CHECKING, BinaryIO, cast, get_args
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.openers import run, unpacked
 
 from persado.pipeline.compress import Compression, Compressor
 from persado.pipeline.encode import Encoding, encoded, member_name
@@ -53,12 +54,6 @@ def write(
                     member.write(content[start : start + step])
 
 
-def run(*command: str | Path, cwd: Path | None = None) -> bytes:
-    return subprocess.run(
-        command, cwd=cwd, check=True, capture_output=True, env={**os.environ, "LC_ALL": "C.UTF-8"}
-    ).stdout
-
-
 def decode(done: bytes, encoding: Encoding) -> dict[str, bytes]:
     """Decode with Python; a lone member is called "a"."""
     if encoding == "none":
@@ -71,19 +66,6 @@ def decode(done: bytes, encoding: Encoding) -> dict[str, bytes]:
             return {name: archive.read(name) for name in archive.namelist()}
     with tarfile.open(fileobj=io.BytesIO(done), mode="r:gz" if encoding == "tgz" else "r:") as archive:
         return {info.name: cast("IO[bytes]", archive.extractfile(info)).read() for info in archive}
-
-
-def unpacked(archive: Path, encoding: Encoding) -> dict[str, bytes]:
-    """Unpack with the program of the format; the order is the archive's."""
-    folder = archive.with_suffix(".unpacked")
-    folder.mkdir()
-    if encoding == "zip":
-        run("unzip", "-q", archive, "-d", folder)
-        names = run("unzip", "-Z1", archive).decode().splitlines()
-    else:
-        names = run("tar", "--quoting-style=literal", "-xvf", archive, "-C", folder).decode().splitlines()
-    assert sorted(path.name for path in folder.iterdir()) == sorted(names)
-    return {name: (folder / name).read_bytes() for name in names}
 
 
 def test_none_passes_the_bytes_on() -> None:

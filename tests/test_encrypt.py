@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.openers import opened
 
 from persado.errors import ConfigurationError, PersadoError, RejectedError, TransientError
 from persado.pipeline.encrypt import encrypted
@@ -341,19 +342,6 @@ def encrypt(key: PublicKey, data: bytes = CLEAR, **more: Any) -> bytes:
         clear.write(data)
     assert not sink.closed
     return sink.getvalue()
-
-
-def opened(program: str, private: str, message: bytes, folder: Path, *options: str) -> bytes:
-    """What a program makes of a message with the receiver's private key; it fails if the program refuses it."""
-    key, file, result = folder / "private.asc", folder / "message", folder / "clear"
-    result.unlink(missing_ok=True)
-    key.write_text(private)
-    file.write_bytes(message)
-    command: list[str | Path] = ["sq", "decrypt", "--recipient-key", key, "--output", result, *options, file]
-    if program == "rnp":
-        command = ["rnp", "--homedir", folder, "--keyfile", key, "--decrypt", file, "--output", result, "--notty"]
-    subprocess.run(command, check=True, capture_output=True, input=b"")
-    return result.read_bytes()
 
 
 @pytest.fixture(scope="module", params=["rsa3072", "cv25519", "nistp256"])

@@ -1,0 +1,39 @@
+"""The programs that receivers use: they unpack archives and open OpenPGP messages, and know nothing of this project."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+
+def run(*command: str | Path, cwd: Path | None = None) -> bytes:
+    """Run a program in a UTF-8 locale; give its output."""
+    environment = {**os.environ, "LC_ALL": "C.UTF-8"}
+    return subprocess.run(command, cwd=cwd, check=True, capture_output=True, input=b"", env=environment).stdout
+
+
+def unpacked(archive: Path, encoding: str) -> dict[str, bytes]:
+    """Unpack with the program of the format; the order is the archive's."""
+    folder = archive.with_name(f"{archive.name}.unpacked")
+    folder.mkdir()
+    if encoding == "zip":
+        run("unzip", "-q", archive, "-d", folder)
+        names = run("unzip", "-Z1", archive).decode().splitlines()
+    else:
+        names = run("tar", "--quoting-style=literal", "-xvf", archive, "-C", folder).decode().splitlines()
+    assert sorted(path.name for path in folder.iterdir()) == sorted(names)
+    return {name: (folder / name).read_bytes() for name in names}
+
+
+def opened(program: str, private: str, message: bytes, folder: Path, *options: str) -> bytes:
+    """What sq or rnp makes of a message with the receiver's private key; it fails if the program refuses it."""
+    key, file, result = folder / "private.asc", folder / "message", folder / "clear"
+    result.unlink(missing_ok=True)
+    key.write_text(private)
+    file.write_bytes(message)
+    command: list[str | Path] = ["sq", "decrypt", "--recipient-key", key, "--output", result, *options, file]
+    if program == "rnp":
+        command = ["rnp", "--homedir", folder, "--keyfile", key, "--decrypt", file, "--output", result, "--notty"]
+    run(*command)
+    return result.read_bytes()
