@@ -12,6 +12,7 @@ from airflow.providers.sftp.hooks.sftp import SFTPHook, handle_connection_manage
 from airflow.sdk import BaseHook
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from persado.connection_test import try_connection
 from persado.errors import ConfigurationError, PersadoError
 from persado.pipeline.remote_files import kind
 from persado.pipeline.site import DEFAULT_HOST, DEFAULT_PORT, Session, Site, open_session
@@ -155,13 +156,11 @@ class PersadoHook(SFTPHook):
         return hook
 
     def test_connection(self) -> tuple[bool, str]:
-        """Log in and open an SFTP session: what Airflow's *Test* button does."""
+        """Log in and try the folders of the destinations: what Airflow's *Test* button does."""
         try:
-            with self.session() as session, site_errors(f"{self.site}: cannot look around"):
-                session.normalize(".")
+            return True, try_connection(self)
         except PersadoError as error:
             return False, str(error)
-        return True, f"Logged in to {self.site}; its host key is a pinned one."
 
 
 def _site(conn_id: str) -> Site:

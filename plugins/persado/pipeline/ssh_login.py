@@ -13,7 +13,7 @@ from paramiko.auth_handler import AuthHandler
 from persado.errors import RejectedError
 from persado.pipeline.ssh_keys import fingerprint
 
-_NOT_AGAIN = "it was tried once and will not be tried again by itself. Mend the connection, then clear this task"
+_NOT_AGAIN = "it was tried once and will not be tried again by itself. Mend the connection, then clear the failed task"
 
 
 @dataclass(frozen=True)

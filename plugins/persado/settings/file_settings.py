@@ -217,5 +217,14 @@ class Settings(SettingsLayer):
     @property
     def remote_path(self) -> str:
         """The remote folder as the site knows it: without escapes, without a slash at the end."""
-        folder = re.sub(r"\\([\\ ])", r"\1", self.remote_folder)
-        return "/" + "/".join(part for part in folder.split("/") if part)
+        return remote_path(self.remote_folder)
+
+
+def remote_path(remote_folder: str) -> str:
+    """
+    Give a remote folder as the site knows it: without escapes, without a slash at the end.
+
+    :param remote_folder: as it is written in the settings
+    """
+    folder = re.sub(r"\\([\\ ])", r"\1", remote_folder)
+    return "/" + "/".join(part for part in folder.split("/") if part)
