@@ -1,0 +1,147 @@
+"""The application behind the page: HTML for people, JSON below ``api/`` for programs, counters at ``metrics``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import FastAPI, HTTPException, Query, Request
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.exceptions import HTTPException as StarletteHTTPException
+
+from persado.web import entries, metrics
+from persado.web.configuration import Attention, read_configuration
+from persado.web.entries import Entry, Page, choose, paginate, read_entries
+from persado.web.guard import may_see_errors, may_see_tasks, only_users, readable_dags
+from persado.web.pages import render
+from persado.web.runs import Run, read_run
+from persado.web.trends import Trend, trends
+
+STATIC = Path(__file__).parent / "static"
+_KINDS = {"page.css": "text/css", "theme.js": "text/javascript", "links.js": "text/javascript"}
+
+# Without documentation pages: they load scripts from another host.
+app = FastAPI(title="Persado deliveries", docs_url=None, redoc_url=None, openapi_url=None)
+app.middleware("http")(only_users)
+
+Text = Annotated[str, Query(max_length=250)]
+PageNumber = Annotated[int, Query(ge=1)]
+
+
+# Pages
+
+
+@app.get("/", include_in_schema=False)
+def index() -> RedirectResponse:
+    """Lead to the list."""
+    return RedirectResponse("deliveries")
+
+
+@app.get("/deliveries", response_class=HTMLResponse)
+def deliveries_page(
+    request: Request, dag_id: Text = "", outcome: Text = "", q: Text = "", page: PageNumber = 1
+) -> HTMLResponse:
+    """Show every delivery and every failed try."""
+    found = read_entries(readable_dags(request))
+    shown = choose(found, dag_id=dag_id, outcome=outcome, text=q)
+    filters = {"dag_id": dag_id, "outcome": outcome, "q": q}
+    return _page(
+        "deliveries.html",
+        listed=paginate(shown, page),
+        filters=filters,
+        wanted={name: value for name, value in filters.items() if value},
+        dag_ids=sorted({entry.dag_id for entry in found} | ({dag_id} - {""})),
+        outcomes=sorted({entry.outcome for entry in found} | {"delivered", "failed"} | ({outcome} - {""})),
+        trends=trends(choose(found, dag_id=dag_id)) if dag_id else [],
+    )
+
+
+@app.get("/delivery", response_class=HTMLResponse)
+def delivery_page(request: Request, dag_id: Text, run_id: Text) -> HTMLResponse:
+    """Show what is known of the delivery of a run."""
+    found = delivery(request, dag_id, run_id)
+    tries: list[Entry] = found["entries"]
+    receipts = [entry for entry in tries if entry.outcome != "failed"]
+    return _page("delivery.html", **found, dag_id=dag_id, run_id=run_id, receipt=receipts[0] if receipts else None)
+
+
+@app.get("/trends", response_class=HTMLResponse)
+def trends_page(request: Request) -> HTMLResponse:
+    """Show how the deliveries of each orchestration develop."""
+    return _page("trends.html", trends=trends(read_entries(readable_dags(request))))
+
+
+@app.get("/configuration", response_class=HTMLResponse)
+def configuration_page(request: Request) -> HTMLResponse:
+    """Show mistakes in the configuration and the state of the keys."""
+    return _page("configuration.html", attention=configuration(request))
+
+
+@app.get("/static/{name}", include_in_schema=False)
+def static(name: str) -> FileResponse:
+    """Give a style sheet or script."""
+    if name not in _KINDS:
+        raise HTTPException(404)
+    return FileResponse(STATIC / name, media_type=_KINDS[name])
+
+
+# The same for programs
+
+
+@app.get("/api/deliveries")
+def deliveries(
+    request: Request,
+    dag_id: Text = "",
+    run_id: Text = "",
+    outcome: Text = "",
+    q: Text = "",
+    page: PageNumber = 1,
+    per_page: Annotated[int, Query(ge=1, le=500)] = entries.PER_PAGE,
+) -> Page[Entry]:
+    """List deliveries and failed tries, newest first."""
+    found = read_entries(readable_dags(request))
+    return paginate(choose(found, dag_id=dag_id, run_id=run_id, outcome=outcome, text=q), page, per_page)
+
+
+@app.get("/api/delivery")
+def delivery(request: Request, dag_id: Text, run_id: Text) -> dict[str, Any]:
+    """Give what is known of the delivery of a run: Airflow's run with its tasks, and the ledger's entries."""
+    if dag_id not in readable_dags(request):
+        raise HTTPException(404, f"There is no DAG {dag_id!r}, or you may not read it.")
+    run: Run | None = read_run(dag_id, run_id, with_tasks=may_see_tasks(request, dag_id))
+    found = choose(read_entries({dag_id}), run_id=run_id)
+    if run is None and not found:
+        raise HTTPException(404, f"There is no run {run_id!r} of {dag_id!r}.")
+    return {"run": run, "entries": found}
+
+
+@app.get("/api/trends")
+def trends_data(request: Request, dag_id: Text = "") -> list[Trend]:
+    """Give rows, bytes, duration and success of the latest deliveries of each orchestration."""
+    return trends(choose(read_entries(readable_dags(request)), dag_id=dag_id))
+
+
+@app.get("/api/configuration")
+def configuration(request: Request) -> Attention:
+    """Give mistakes in the configuration and the state of the keys."""
+    return read_configuration(readable_dags(request), with_errors=may_see_errors(request))
+
+
+@app.get("/metrics", response_class=PlainTextResponse)
+def counters(request: Request) -> PlainTextResponse:
+    """Give counters in the text format of Prometheus."""
+    return PlainTextResponse(metrics.text(read_entries(readable_dags(request))), media_type=metrics.MEDIA_TYPE)
+
+
+@app.exception_handler(StarletteHTTPException)
+def refuse(request: Request, error: StarletteHTTPException) -> Response:
+    """Say what is wrong, to people as a page."""
+    if "text/html" in request.headers.get("accept", ""):
+        return _page("problem.html", problem=error.detail, status=error.status_code)
+    return JSONResponse({"detail": error.detail}, error.status_code)
+
+
+def _page(template: str, status: int = 200, **values: Any) -> HTMLResponse:
+    content: Mapping[str, Any] = {**values, "template": template}
+    return HTMLResponse(render(template, content), status)

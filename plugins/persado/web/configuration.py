@@ -1,0 +1,90 @@
+"""What needs somebody's attention before it stops a delivery: mistakes in the configuration, keys about to expire."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import UTC, datetime
+
+from pydantic import BaseModel, ConfigDict
+
+from persado.airflow_config import config_dir
+from persado.errors import ConfigurationError
+from persado.keys import public_key
+from persado.pipeline.pgp_keys import PublicKey, expiry_warning
+from persado.settings import Delivery, load
+
+
+class Key(BaseModel):
+    """
+    The OpenPGP key of some deliveries.
+
+    :param fingerprint: of the key; None where it cannot be used
+    :param user_ids: whom it names
+    :param expires: when it expires; None for never
+    :param warning: why it needs attention: it expires soon, or cannot be used
+    :param orchestrations: the deliveries that use it
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    fingerprint: str | None
+    user_ids: tuple[str, ...]
+    expires: datetime | None
+    warning: str | None
+    orchestrations: tuple[str, ...]
+
+
+class Attention(BaseModel):
+    """
+    The state of the configuration.
+
+    :param errors: mistakes in the files, one line each; None where the user may not see them
+    :param keys: the keys of the deliveries, those that need attention first
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    errors: tuple[str, ...] | None
+    keys: tuple[Key, ...]
+
+
+def read_configuration(dag_ids: Collection[str], *, with_errors: bool) -> Attention:
+    """
+    Read the configuration and check its keys.
+
+    :param dag_ids: the orchestrations whose keys are wanted
+    :param with_errors: whether the mistakes are wanted
+    """
+    configuration = load(config_dir())
+    deliveries = [delivery for name, delivery in configuration.deliveries.items() if name in dag_ids]
+    return Attention(
+        errors=tuple(map(str, configuration.errors)) if with_errors else None,
+        keys=_keys(deliveries),
+    )
+
+
+def _keys(deliveries: Collection[Delivery]) -> tuple[Key, ...]:
+    users: dict[tuple[str, str | None], list[Delivery]] = {}
+    for delivery in deliveries:
+        if delivery.settings.pgp_public_key is not None:
+            wanted = (str(delivery.settings.pgp_public_key), delivery.settings.pgp_fingerprint)
+            users.setdefault(wanted, []).append(delivery)
+    keys = [_key(using) for using in users.values()]
+    latest = datetime.max.replace(tzinfo=UTC)
+    return tuple(sorted(keys, key=lambda key: (key.warning is None, key.expires or latest)))
+
+
+def _key(deliveries: list[Delivery]) -> Key:
+    key: PublicKey | None = None
+    try:
+        key = public_key(deliveries[0].settings, deliveries[0].config_dir / "keys")
+        warning = expiry_warning(key, datetime.now(UTC)) if key else None
+    except ConfigurationError as error:
+        warning = str(error)
+    return Key(
+        fingerprint=key.encryption_fingerprint if key else None,
+        user_ids=key.user_ids if key else (),
+        expires=key.expires if key else None,
+        warning=warning,
+        orchestrations=tuple(delivery.name for delivery in deliveries),
+    )

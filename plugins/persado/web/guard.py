@@ -1,0 +1,76 @@
+"""Who may look: Airflow's own users, each at the DAGs that they may read; nothing is answered to anybody else."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from airflow.api_fastapi.app import get_auth_manager
+from airflow.api_fastapi.auth.managers.models.resource_details import AccessView, DagAccessEntity, DagDetails
+from airflow.api_fastapi.core_api.security import bearer_scheme, get_user
+from fastapi import HTTPException, Request
+from fastapi.responses import HTMLResponse, JSONResponse, Response
+
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; form-action 'self'; "
+        "base-uri 'none'; frame-ancestors 'self'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+
+_LOG_IN = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>Persado deliveries</title></head>
+<body><h1>Please log in</h1><p>{problem}. <a href="../">Log in to Airflow</a>, then open this page again.</p></body>
+</html>
+"""
+
+
+async def only_users(request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:
+    """
+    Answer a request of a user whom Airflow knows, by cookie or bearer token; refuse every other one.
+
+    :param request: the request
+    :param answer: what answers it
+    """
+    try:
+        request.state.persado_user = await get_user(request, None, await bearer_scheme(request))
+    except HTTPException as refusal:
+        response = _refuse(request, refusal)
+    else:
+        response = await answer(request)
+    response.headers.update(HEADERS)
+    return response
+
+
+def _refuse(request: Request, refusal: HTTPException) -> Response:
+    if "text/html" in request.headers.get("accept", ""):
+        return HTMLResponse(_LOG_IN.format(problem=refusal.detail), refusal.status_code)
+    return JSONResponse({"detail": refusal.detail}, refusal.status_code)
+
+
+def readable_dags(request: Request) -> set[str]:
+    """List the DAGs that the user may read."""
+    dags: set[str] = get_auth_manager().get_authorized_dag_ids(user=_user(request), method="GET")
+    return dags
+
+
+def may_see_tasks(request: Request, dag_id: str) -> bool:
+    """Tell whether the user may see the task instances of a DAG."""
+    return get_auth_manager().is_authorized_dag(
+        method="GET",
+        access_entity=DagAccessEntity.TASK_INSTANCE,
+        details=DagDetails(id=dag_id),
+        user=_user(request),
+    )
+
+
+def may_see_errors(request: Request) -> bool:
+    """Tell whether the user may see what did not load, as Airflow's own list of import errors."""
+    return get_auth_manager().is_authorized_view(access_view=AccessView.IMPORT_ERRORS, user=_user(request))
+
+
+def _user(request: Request) -> Any:
+    return request.state.persado_user

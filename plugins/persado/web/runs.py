@@ -1,0 +1,89 @@
+"""What Airflow itself knows of a delivery's run: its state, and its tasks with their logs."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from airflow.models.dagrun import DagRun
+from airflow.models.taskinstance import TaskInstance
+from airflow.utils.session import create_session
+from pydantic import BaseModel, ConfigDict
+from sqlalchemy import select
+
+
+class Task(BaseModel):
+    """
+    A task of a run.
+
+    :param task_id: its id
+    :param map_index: which one of a mapped task; -1 for a task that is not
+    :param state: its state; None before it is scheduled
+    :param try_number: how often it was begun
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    task_id: str
+    map_index: int
+    state: str | None
+    try_number: int
+
+
+class Run(BaseModel):
+    """
+    A DAG run.
+
+    :param dag_id: the DAG
+    :param run_id: the run
+    :param state: its state
+    :param run_type: ``manual``, ``scheduled``, ``asset_triggered`` or ``backfill``
+    :param triggered_by: the user who started it
+    :param started: when its first task began
+    :param tasks: its tasks, in the order in which they began
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    dag_id: str
+    run_id: str
+    state: str
+    run_type: str
+    triggered_by: str | None
+    started: datetime | None
+    tasks: tuple[Task, ...] = ()
+
+
+def read_run(dag_id: str, run_id: str, *, with_tasks: bool) -> Run | None:
+    """
+    Read a run from Airflow's database.
+
+    :param dag_id: the DAG
+    :param run_id: the run
+    :param with_tasks: whether its tasks are wanted
+    :return: None where there is none, such as one that `airflow db clean` has removed
+    """
+    with create_session() as session:
+        run = session.scalar(select(DagRun).where(DagRun.dag_id == dag_id, DagRun.run_id == run_id))
+        if run is None:
+            return None
+        chosen = select(TaskInstance).where(TaskInstance.dag_id == dag_id, TaskInstance.run_id == run_id)
+        tasks = session.scalars(chosen).all() if with_tasks else []
+        # Those that have not begun come last.
+        tasks = sorted(tasks, key=lambda task: (task.start_date is None, str(task.start_date), task.task_id))
+        return Run(
+            dag_id=dag_id,
+            run_id=run_id,
+            state=str(run.state),
+            run_type=str(run.run_type),
+            triggered_by=run.triggering_user_name,
+            started=run.start_date,
+            tasks=tuple(
+                Task(
+                    task_id=task.task_id,
+                    map_index=task.map_index,
+                    state=str(task.state) if task.state else None,
+                    try_number=task.try_number,
+                )
+                for task in tasks
+            ),
+        )
