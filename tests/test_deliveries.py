@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import hashlib
 import io
 import subprocess
 import sys
@@ -47,6 +48,56 @@ def test_an_encrypted_delivery_from_query_to_done(customers: Project, pgp_home: 
     clear = gzip.decompress(gpg(pgp_home, "--decrypt", data=arrived["out.csv.gz.pgp"])).decode()
     assert clear == 'id,name,amount\n00012,"Ann, ""x""",\n0,"",1.5\n"é\nñ😀",b,2.0\n'
     assert list(customers.stage.glob("*/*")) == []
+
+
+def test_an_encrypted_delivery_in_one_task(customers: Project, pgp_home: Path) -> None:
+    customers.write("keys/receiver.asc", gpg(pgp_home, "--armor", "--export").decode())
+    customers.describe("streamed", QUERY, settings={**SETTINGS, "pgp_public_key": "receiver.asc"}, execution="streamed")
+    (customers.inbox / "out.csv.gz.pgp.DONE").touch()
+
+    run = customers.run("streamed")
+
+    assert run.state == "success"
+    assert list(task_states(run)) == ["deliver", "success_file"]
+    arrived = customers.arrived()
+    assert list(arrived) == ["out.csv.gz.pgp", "out.csv.gz.pgp.DONE"]
+    clear = gzip.decompress(gpg(pgp_home, "--decrypt", data=arrived["out.csv.gz.pgp"])).decode()
+    assert clear == 'id,name,amount\n00012,"Ann, ""x""",\n0,"",1.5\n"é\nñ😀",b,2.0\n'
+    assert not customers.stage.exists()
+    receipt = event_extra("streamed")
+    assert receipt["rows"] == len(CUSTOMERS)
+    assert receipt["read_by"] == "dbapi"
+    assert receipt["key_fingerprint"]
+    assert [(file["remote_path"], file["sha256"]) for file in receipt["files"]] == [
+        ("/inbox/out.csv.gz.pgp", hashlib.sha256(arrived["out.csv.gz.pgp"]).hexdigest())
+    ]
+    changes = [(operation.name, operation.path, operation.to) for operation in customers.site.changes()]
+    hidden = changes[0][1]
+    assert [change for change in changes if change[2] or change[0] == "remove"][:2] == [
+        ("remove", "/inbox/out.csv.gz.pgp.DONE", None),
+        ("posix_rename", hidden, "/inbox/out.csv.gz.pgp"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("orchestration", "log"),
+    [
+        ({"rows": {"fail_below": 10}}, "the query gave 3 rows, but rows.fail_below is 10"),
+        ({"template": {"contract": "mine"}}, "column 'id': expected 32 lower-case hex digits, 3 row(s) differ"),
+        ({"query": f"{QUERY} LIMIT 0"}, "the query gave no rows, and on_empty is 'fail'"),
+        ({"query": "SELEC 1"}, 'near "SELEC": syntax error'),
+        ({"settings": {"remote_folder": "/outbox"}}, "remote folder /outbox: there is no such folder"),
+    ],
+)
+def test_a_guard_stops_a_streamed_delivery_before_anything_has_its_final_name(
+    orchestration: dict[str, Any], log: str, customers: Project, capfd: pytest.CaptureFixture[str]
+) -> None:
+    customers.write("contracts/mine.yaml", "columns:\n  - {name: id, type: md5_hex}\n")
+    wanted = {"query": QUERY, **orchestration, "settings": {**SETTINGS, **orchestration.get("settings", {})}}
+    customers.describe("guarded", execution="streamed", **wanted)
+    assert customers.run("guarded").state == "failed"
+    assert log in capfd.readouterr().out
+    assert customers.arrived() == {}
 
 
 def test_nothing_has_its_final_name_before_it_is_complete_and_done_comes_last(customers: Project) -> None:

@@ -389,7 +389,6 @@ MISTAKES = {
     "only if changed": in_orchestration(
         "timezone: America/New_York", "only_if_changed: [customers]", 5, "only_if_changed", "is not built yet"
     ),
-    "streamed": in_orchestration("execution: chained", "execution: streamed", 9, "execution", "is not built yet"),
 }
 
 

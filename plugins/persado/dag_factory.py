@@ -11,6 +11,7 @@ from airflow.sdk.configuration import conf
 
 from persado.access import access_control
 from persado.operators import (
+    PersadoDeliverOperator,
     PersadoEncodeOperator,
     PersadoEncryptOperator,
     PersadoExtractOperator,
@@ -92,30 +93,33 @@ def _stages(delivery: Delivery) -> None:
         site["pool"] = delivery.destination.pool
     keys_folder = delivery.config_dir / "keys"
 
-    last: BaseOperator = PersadoExtractOperator(
-        task_id="extract",
-        sql=orchestration.query,
-        conn_id=orchestration.source,
-        columns=delivery.data_template.columns,
-        transform=delivery.data_template.transform,
-        transform_folder=delivery.config_dir.parent,
-        contract=delivery.contract,
-        rows=orchestration.rows,
-        change=orchestration.change,
-        on_empty=orchestration.on_empty,
-        orchestration=delivery.name,
-        campaign_name=orchestration.campaign_name,
-        group_name=orchestration.group_name,
-        keys_folder=keys_folder,
-        **shared,
-    )
-    last = PersadoFormatOperator(task_id="format", previous=last.output, **shared)
-    if settings.encoding != "none":
-        last = PersadoEncodeOperator(task_id="encode", previous=last.output, **shared)
-    if settings.pgp_public_key is not None:
-        last = PersadoEncryptOperator(task_id="encrypt", previous=last.output, keys_folder=keys_folder, **shared)
-    if not settings.success_file:
-        PersadoUploadOperator(task_id="upload", previous=last.output, **site, outlets=[asset])
-        return
-    last = PersadoUploadOperator(task_id="upload", previous=last.output, **site)
-    PersadoSuccessFileOperator(task_id="success_file", previous=last.output, **site, outlets=[asset])
+    source: dict[str, Any] = {
+        "sql": orchestration.query,
+        "conn_id": orchestration.source,
+        "columns": delivery.data_template.columns,
+        "transform": delivery.data_template.transform,
+        "transform_folder": delivery.config_dir.parent,
+        "contract": delivery.contract,
+        "rows": orchestration.rows,
+        "change": orchestration.change,
+        "on_empty": orchestration.on_empty,
+        "orchestration": delivery.name,
+        "campaign_name": orchestration.campaign_name,
+        "group_name": orchestration.group_name,
+        "keys_folder": keys_folder,
+    }
+    last_of_all: dict[str, Any] = {"outlets": [asset]}
+    at_site = site if settings.success_file else site | last_of_all
+    last: BaseOperator
+    if orchestration.execution == "streamed":
+        last = PersadoDeliverOperator(task_id="deliver", **source, **at_site)
+    else:
+        last = PersadoExtractOperator(task_id="extract", **source, **shared)
+        last = PersadoFormatOperator(task_id="format", previous=last.output, **shared)
+        if settings.encoding != "none":
+            last = PersadoEncodeOperator(task_id="encode", previous=last.output, **shared)
+        if settings.pgp_public_key is not None:
+            last = PersadoEncryptOperator(task_id="encrypt", previous=last.output, keys_folder=keys_folder, **shared)
+        last = PersadoUploadOperator(task_id="upload", previous=last.output, **at_site)
+    if settings.success_file:
+        PersadoSuccessFileOperator(task_id="success_file", previous=last.output, **site, **last_of_all)

@@ -20,13 +20,15 @@ import hashlib
 import posixpath
 from abc import abstractmethod
 from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import Asset, BaseOperator
-from airflow.sdk.exceptions import AirflowException, AirflowSkipException
+from airflow.sdk.exceptions import AirflowException, AirflowSkipException, AirflowTaskTerminated
 
 from persado.airflow_config import config_dir, stage_root
 from persado.errors import PersadoError
@@ -34,13 +36,17 @@ from persado.hooks import PersadoHook
 from persado.keys import public_key, signing_key
 from persado.ledger import Failure, Ledger
 from persado.pipeline import chained
+from persado.pipeline.artifact import Artifact
 from persado.pipeline.guards import EmptyResult, OnEmpty, check_change, check_rows
 from persado.pipeline.names import Names
-from persado.pipeline.pgp_keys import expiry_warning
-from persado.pipeline.pgp_signing import check_signing_key
+from persado.pipeline.pgp_keys import PublicKey, expiry_warning
+from persado.pipeline.pgp_signing import SigningKey, check_signing_key
 from persado.pipeline.receipt import DeliveredFile, Handover, Receipt, StageRecord
+from persado.pipeline.reconnect import KeptSession
 from persado.pipeline.selection import Selection
 from persado.pipeline.stage_area import StageArea
+from persado.pipeline.stream_upload import StreamUpload
+from persado.pipeline.streamed import Making, deliver
 from persado.pipeline.success_file import write_success_file
 from persado.pipeline.upload import Upload, upload
 from persado.progress import Progress
@@ -69,6 +75,7 @@ class PersadoStageOperator(BaseOperator):
 
     template_fields: Sequence[str] = ("previous",)
     stage: ClassVar[str]
+    _running = False
 
     def __init__(
         self,
@@ -95,6 +102,7 @@ class PersadoStageOperator(BaseOperator):
         """Run the stage; return the handover as plain data, for XCom."""
         progress = Progress(self.stage, self.log)
         try:
+            self._running = True
             done = self.run_stage(context, progress)
         except EmptyResult as outcome:
             raise AirflowSkipException(str(outcome)) from None
@@ -105,6 +113,8 @@ class PersadoStageOperator(BaseOperator):
             # where in this project it came from helps nobody.
             error.__cause__ = error.__context__ = None
             raise error.with_traceback(None) from None
+        finally:
+            self._running = False
         record = StageRecord(
             stage=self.stage,
             started=progress.started,
@@ -118,6 +128,12 @@ class PersadoStageOperator(BaseOperator):
         if self.outlets:
             self._keep_receipt(context, self._receipt(context, done))
         return done.model_dump(mode="json")
+
+    def on_kill(self) -> None:
+        """Break off inside the stage, so that it ends its child processes and removes what it has begun."""
+        if self._running:
+            self._running = False
+            raise AirflowTaskTerminated(f"{self.stage}: the task was stopped")
 
     def handover(self) -> Handover:
         """Give what the stage before has left."""
@@ -197,6 +213,32 @@ class PersadoStageOperator(BaseOperator):
         )
 
 
+@dataclass(frozen=True)
+class Begun:
+    """A delivery before its query runs: its id, what file names stand for, the keys, and what is to be seen."""
+
+    delivery_id: str
+    values: NameValues
+    key: PublicKey | None
+    signing: SigningKey | None
+    warnings: tuple[str, ...]
+
+    def handover(
+        self, sql: str, artifacts: tuple[Artifact, ...], read_by: str, warnings: tuple[str, ...], **more: Any
+    ) -> Handover:
+        """Give what the first stage hands on."""
+        return Handover(
+            delivery_id=self.delivery_id,
+            values=self.values,
+            rows=sum(artifact.rows for artifact in artifacts),
+            artifacts=artifacts,
+            read_by=read_by,
+            query_sha256=hashlib.sha256(sql.encode()).hexdigest(),
+            warnings=(*self.warnings, *warnings),
+            **more,
+        )
+
+
 class PersadoExtractOperator(PersadoStageOperator):
     """
     Run the query and keep the chosen columns of its rows in the stage area.
@@ -260,33 +302,37 @@ class PersadoExtractOperator(PersadoStageOperator):
 
     def run_stage(self, context: Context, progress: Progress) -> Handover:
         """Check what can be checked, run the query, judge the number of rows."""
-        delivery_id, values = _delivery_id(context), self._name_values(context)
-        Names(self.settings, values).check()
-        self.selection.check()
-        key = public_key(self.settings, Path(self.keys_folder or config_dir() / "keys"))
-        warning = expiry_warning(key, progress.started) if key else None
-        if signing := signing_key(self.settings):
-            check_signing_key(signing)
-        area = StageArea(stage_root(), delivery_id)
+        begun = self.begin(context, progress)
+        area = StageArea(stage_root(), begun.delivery_id)
         area.sweep(ABANDONED_AFTER)
         with open_source(self.conn_id) as connection:
             artifact, read_by = chained.extract_stage(
                 area, connection, self.sql, self.selection, self.settings, progress.add
             )
-        warnings = (*([warning] if warning else []), *check_rows(artifact.rows, self.rows, self.on_empty))
+        warnings = self.judge(context, artifact.rows)
+        return begun.handover(self.sql, (artifact,), read_by, warnings)
+
+    def begin(self, context: Context, progress: Progress) -> Begun:
+        """Look at everything that can be known to fail later, before the query runs."""
+        values = self._name_values(context)
+        Names(self.settings, values).check()
+        self.selection.check()
+        key = public_key(self.settings, Path(self.keys_folder or config_dir() / "keys"))
+        warning = expiry_warning(key, progress.started) if key else None
+        if warning:
+            self.log.warning("%s", warning)
+        if signing := signing_key(self.settings):
+            check_signing_key(signing)
+        return Begun(_delivery_id(context), values, key, signing, (warning,) if warning else ())
+
+    def judge(self, context: Context, rows: int) -> tuple[str, ...]:
+        """Judge the number of rows; give the warnings."""
+        warnings = check_rows(rows, self.rows, self.on_empty)
         if self.change is not None and self.asset is not None:
-            check_change(artifact.rows, Ledger(context, self.asset).last_rows(), self.change)
+            check_change(rows, Ledger(context, self.asset).last_rows(), self.change)
         for text in warnings:
             self.log.warning("%s", text)
-        return Handover(
-            delivery_id=delivery_id,
-            values=values,
-            rows=artifact.rows,
-            artifacts=(artifact,),
-            read_by=read_by,
-            query_sha256=hashlib.sha256(self.sql.encode()).hexdigest(),
-            warnings=warnings,
-        )
+        return warnings
 
     def _name_values(self, context: Context) -> NameValues:
         run = context["dag_run"]
@@ -423,6 +469,62 @@ class PersadoSuccessFileOperator(PersadoUploadOperator):
         self.log.info("%s is in place: %s rows in %s file(s) are delivered", done_path, before.rows, len(files))
         self.area(before).remove()
         return before
+
+
+class PersadoDeliverOperator(PersadoExtractOperator):
+    """
+    Run the query and send its rows, all stages at once: nothing of the delivery rests on this machine's disk.
+
+    It takes what :class:`PersadoExtractOperator` takes, and:
+
+    :param persado_conn_id: Airflow connection of the site (templated)
+    :param destination: the destination's name, for the receipt
+    """
+
+    template_fields: Sequence[str] = ("sql", "conn_id", "orchestration", "persado_conn_id")
+    stage = "deliver"
+
+    def __init__(
+        self,
+        *,
+        persado_conn_id: str = PersadoHook.default_conn_name,
+        destination: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.persado_conn_id = persado_conn_id
+        self.destination = destination
+
+    def run_stage(self, context: Context, progress: Progress) -> Handover:
+        """Check what can be checked, then let the rows flow to the site."""
+        begun = self.begin(context, progress)
+        names = Names(self.settings, begun.values)
+        making = Making(names, self.settings, self.remote_path, begun.key, begun.signing)
+        warnings: list[str] = []
+        with (
+            closing(KeptSession(PersadoHook(self.persado_conn_id).session)) as session,
+            open_source(self.conn_id) as connection,
+        ):
+            site = StreamUpload(
+                session,
+                delivery_id=begun.delivery_id,
+                remote_folder=self.settings.remote_path,
+                done_path=self.remote_path(names.done()) if self.settings.success_file else None,
+                if_exists=self.settings.if_exists,
+            )
+            done = deliver(
+                connection,
+                self.sql,
+                self.selection,
+                making,
+                site,
+                lambda rows: warnings.extend(self.judge(context, rows)),
+                progress.add,
+            )
+        for file in done.artifacts:
+            self.log.info("%s: %s bytes, complete", file.uri, f"{file.bytes:,}")
+        fingerprint = begun.key.fingerprint if begun.key else None
+        return begun.handover(self.sql, done.artifacts, done.read_by, tuple(warnings), key_fingerprint=fingerprint)
 
 
 def _delivery_id(context: Context) -> str:

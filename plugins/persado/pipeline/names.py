@@ -58,6 +58,10 @@ class Names:
         """Give the name at the site of an encoded file: ``.pgp`` follows when it is encrypted."""
         return encoded + PGP_SUFFIX if self.settings.pgp_public_key is not None else encoded
 
+    def first(self) -> str:
+        """Give the name at the site of the only file, of the first part, or of the archive that holds all parts."""
+        return self.sent(self.archive() if self.one_archive else self.formatted(1))
+
     def done(self) -> str:
         """
         Give the name of the success file.
@@ -67,7 +71,7 @@ class Names:
         """
         settings = self.settings
         if settings.split is None or self.one_archive:
-            return self.sent(self.archive() if self.one_archive else self.formatted(1)) + DONE_SUFFIX
+            return self.first() + DONE_SUFFIX
         return self.archive() + DONE_SUFFIX
 
     def check(self) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 
 from persado.pipeline.site import Session
 from persado.pipeline.site_errors import ConnectionLostError
@@ -18,6 +18,42 @@ FIRST_PAUSE = 1.0
 _LOG = logging.getLogger(__name__)
 
 Connect = Callable[[], AbstractContextManager[Session]]
+
+
+class KeptSession:
+    """
+    A session that stays open from one use to the next, and is opened anew where it broke.
+
+    :param connect: opens a session
+    """
+
+    def __init__(self, connect: Connect) -> None:
+        self._connect = connect
+        self._held = ExitStack()
+        self._session: Session | None = None
+
+    @property
+    def alive(self) -> Session | None:
+        """The session, if it can still be used."""
+        return self._session if self._session is not None and self._session.open_still else None
+
+    @contextmanager
+    def __call__(self) -> Iterator[Session]:
+        """Give the session; it is closed where it falls silent."""
+        session = self.alive
+        if session is None:
+            self.close()
+            session = self._session = self._held.enter_context(self._connect())
+        try:
+            yield session
+        except ConnectionLostError:
+            session.close()
+            raise
+
+    def close(self) -> None:
+        """Close the session."""
+        self._session = None
+        self._held.close()
 
 
 def reconnecting(connect: Connect, work: Callable[[Session], None], progress: Callable[[], object]) -> None:

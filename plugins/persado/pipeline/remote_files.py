@@ -86,11 +86,16 @@ def removed_on_error(session: Session, paths: Sequence[str]) -> Iterator[None]:
     except ConnectionLostError:
         raise
     except BaseException:
-        with suppress(TransientError):
-            for path in paths:
-                with suppress(RejectedError):
-                    remove_if_there(session, path)
+        remove_as_possible(session, paths)
         raise
+
+
+def remove_as_possible(session: Session, paths: Sequence[str]) -> None:
+    """Remove files, whether they are there or not; what cannot be removed stays, and is no error."""
+    with suppress(TransientError):
+        for path in paths:
+            with suppress(RejectedError):
+                remove_if_there(session, path)
 
 
 def size_of(session: Session, path: str) -> int | None:

@@ -33,8 +33,6 @@ def mistakes(delivery: Delivery, orchestration: Source, data_template: Source) -
 def _not_built(delivery: Delivery, source: Source) -> Iterator[ConfigurationError]:
     """Refuse what the design has and the DAGs do not yet: silently left out, it would send what it should not."""
     workflow = delivery.orchestration.workflow
-    if delivery.orchestration.execution == "streamed":
-        yield at(source, ("execution",), "streamed is not built yet. Write chained.")
     if isinstance(workflow, Scheduled) and workflow.only_if_changed:
         yield at(source, ("workflow", "only_if_changed"), "is not built yet. Remove it, or use when_changed.")
 

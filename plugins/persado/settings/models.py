@@ -142,8 +142,8 @@ class Orchestration(Strict):
     execution: Literal["chained", "streamed"] = Field(
         default="chained",
         description=(
-            "`chained`: one task a stage, with files between them. `streamed`, one task with nothing on disk, is not"
-            " built yet."
+            "`chained`: one task a stage, with files between them. `streamed`: one task, all stages at once, with"
+            " nothing on the disk."
         ),
         examples=["chained"],
     )

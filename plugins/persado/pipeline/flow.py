@@ -1,0 +1,165 @@
+"""
+Stages that work at the same time, each in a thread of its own, with bounded queues between them.
+
+The first error of any of them stops all the others, wherever they wait, and is the one that is raised.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from persado.pipeline.artifact import Sink
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer  # in collections.abc from Python 3.12 on
+
+BLOCK = 1 << 20
+QUEUED = 4 * BLOCK
+"""So many bytes may wait between two stages."""
+
+
+@contextmanager
+def flow(on_stop: Callable[[BaseException], None] = lambda error: None) -> Iterator[Flow]:
+    """
+    Let stages work at the same time.
+
+    :param on_stop: called once with the first error, in the thread where it came up
+    :raises BaseException: the first error of any stage, whatever came of it in the others
+    """
+    made = Flow(on_stop)
+    try:
+        yield made
+    except Exception as error:
+        made.stop(error)
+        if made.error is not None and made.error is not error:
+            raise made.error from None
+        raise
+
+
+class Flow:
+    """What :func:`flow` gives."""
+
+    def __init__(self, on_stop: Callable[[BaseException], None]) -> None:
+        self.error: BaseException | None = None
+        self.changed = threading.Condition()
+        self._on_stop = on_stop
+
+    def stop(self, error: BaseException) -> None:
+        """Stop all stages; only the first error counts."""
+        with self.changed:
+            first = self.error is None
+            if first:
+                self.error = error
+            self.changed.notify_all()
+        if first:
+            self._on_stop(error)
+
+    @contextmanager
+    def ahead(self, sink: Sink) -> Iterator[Sink]:
+        """
+        Write into a sink from a thread of its own; when the block ends, it has got everything.
+
+        :param sink: gets the bytes in blocks of 1 MiB, whatever they were written in, so that they compress the same
+        """
+        queue = _Queue(self)
+        thread = threading.Thread(target=queue.drain, args=(sink,), daemon=True)
+        thread.start()
+        try:
+            yield queue
+            queue.end()
+            thread.join()
+        except BaseException as error:
+            self.stop(error)
+            raise
+        finally:
+            thread.join()
+        if self.error:
+            raise self.error
+
+    def watched(self, sink: Sink) -> Sink:
+        """Give a sink whose errors stop all stages, and which takes nothing once they are stopped."""
+        return _Watched(self, sink)
+
+
+class _Queue:
+    """Takes bytes from one thread, and gives them in blocks to another."""
+
+    def __init__(self, flow: Flow) -> None:
+        self._flow = flow
+        self._rest = bytearray()
+        self._blocks: deque[bytes] = deque()
+        self._bytes = 0
+        self._ended = False
+
+    def write(self, data: Buffer, /) -> int:
+        view = memoryview(data).cast("B")
+        size = len(view)
+        while view:
+            if not self._rest and len(view) >= BLOCK:
+                self._put(bytes(view[:BLOCK]))
+                view = view[BLOCK:]
+            else:
+                taken = BLOCK - len(self._rest)
+                self._rest += view[:taken]
+                view = view[taken:]
+                if len(self._rest) == BLOCK:
+                    self._put(bytes(self._rest))
+                    self._rest.clear()
+        return size
+
+    def end(self) -> None:
+        """Say that nothing follows."""
+        if self._rest:
+            self._put(bytes(self._rest))
+        with self._flow.changed:
+            self._ended = True
+            self._flow.changed.notify_all()
+
+    def drain(self, sink: Sink) -> None:
+        """Give everything to the sink."""
+        try:
+            while block := self._next():
+                while block:  # an unbuffered file may take less than it is given
+                    block = block[sink.write(block) or len(block) :]
+        except BaseException as error:
+            self._flow.stop(error)
+
+    def _put(self, block: bytes) -> None:
+        changed = self._flow.changed
+        with changed:
+            changed.wait_for(lambda: self._flow.error or self._bytes + len(block) <= QUEUED)
+            if self._flow.error:
+                raise self._flow.error
+            self._blocks.append(block)
+            self._bytes += len(block)
+            changed.notify_all()
+
+    def _next(self) -> bytes:
+        changed = self._flow.changed
+        with changed:
+            changed.wait_for(lambda: self._flow.error or self._blocks or self._ended)
+            if self._flow.error or not self._blocks:
+                return b""
+            block = self._blocks.popleft()
+            self._bytes -= len(block)
+            changed.notify_all()
+            return block
+
+
+class _Watched:
+    def __init__(self, flow: Flow, sink: Sink) -> None:
+        self._flow = flow
+        self._sink = sink
+
+    def write(self, data: Buffer, /) -> int | None:
+        if self._flow.error:
+            raise self._flow.error
+        try:
+            return self._sink.write(data)
+        except BaseException as error:
+            self._flow.stop(error)
+            raise

@@ -1,0 +1,199 @@
+"""
+All the stages at once, nested in each other: rows become text, are encoded, encrypted and sent as they come.
+
+Nothing rests on a disk, memory stays flat, and the slowest stage sets the speed. Nothing gets its final name before
+all rows were read and found to be normal.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import tempfile
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from operator import itemgetter
+from typing import Any
+
+from persado.pipeline.artifact import Artifact, Sink
+from persado.pipeline.compress import Compression
+from persado.pipeline.encode import Encoder, encoded
+from persado.pipeline.encrypt import encrypted
+from persado.pipeline.flow import Flow, flow
+from persado.pipeline.formatted import formatted_text
+from persado.pipeline.names import Names
+from persado.pipeline.parts import Block
+from persado.pipeline.pgp_keys import PublicKey
+from persado.pipeline.pgp_signing import SigningKey
+from persado.pipeline.selection import Selection
+from persado.pipeline.spool import spool
+from persado.pipeline.stream_upload import StreamUpload
+from persado.settings.file_settings import Settings
+
+GRACE = 3.0
+"""Seconds that a delivery that was cancelled has to tidy up at the site: Airflow kills a task after five."""
+
+_COMPRESSED, _TARS = ("gzip", "zip", "tgz"), ("tar", "tgz")
+
+_LOG = logging.getLogger(__name__)
+
+OnProgress = Callable[[int, int], None]
+"""Told how many more rows and bytes of text there are."""
+
+
+@dataclass(frozen=True)
+class Streamed:
+    """
+    What was delivered.
+
+    :param artifacts: the files at the site
+    :param rows: the rows in them
+    :param read_by: how the rows were read
+    """
+
+    artifacts: tuple[Artifact, ...]
+    rows: int
+    read_by: str
+
+
+@dataclass(frozen=True)
+class Making:
+    """
+    How files are made.
+
+    :param names: how they are called
+    :param settings: the effective settings
+    :param remote_path: gives the full path at the site of a name
+    :param key: whom to encrypt to; None for nobody
+    :param signing: an own key to sign with
+    """
+
+    names: Names
+    settings: Settings
+    remote_path: Callable[[str], str]
+    key: PublicKey | None = None
+    signing: SigningKey | None = None
+
+
+def deliver(
+    connection: Any,
+    sql: str,
+    selection: Selection,
+    making: Making,
+    site: StreamUpload,
+    judge: Callable[[int], None],
+    on_progress: OnProgress,
+) -> Streamed:
+    """
+    Run a query and send its rows; afterwards each file stands under its final name, complete.
+
+    :param connection: an open DB-API connection
+    :param sql: one statement that gives rows
+    :param selection: what the data template says about rows
+    :param making: how the files are made
+    :param site: where they go
+    :param judge: gets the number of rows when all of them were read, and raises what stops the delivery
+    :param on_progress: told how far it is
+    :raises PersadoError: the first error of any stage; nothing has got its final name then
+    """
+    site.look(making.remote_path(making.names.first()))
+    reading = threading.get_ident()
+
+    def stopped(error: BaseException) -> None:
+        if not isinstance(error, Exception):
+            site.close_in(GRACE)
+        if threading.get_ident() != reading:
+            _interrupt(connection)
+
+    try:
+        with flow(stopped) as stages, formatted_text(connection, sql, selection, making.settings) as text:
+            # The site waits for nothing: a file is begun there when its first rows are at hand.
+            blocks = itertools.chain([*itertools.islice(text.blocks, 2)], text.blocks)
+            artifacts = tuple(_files(blocks, making, site, stages, on_progress))
+            rows = sum(artifact.rows for artifact in artifacts)
+            judge(rows)
+            site.publish()
+    except BaseException:
+        site.remove()
+        raise
+    return Streamed(artifacts, rows, text.read_by)
+
+
+def _files(
+    blocks: Iterable[Block], making: Making, site: StreamUpload, stages: Flow, on_progress: OnProgress
+) -> Iterator[Artifact]:
+    """Send each part as a file, or all of them in one archive."""
+    names, settings = making.names, making.settings
+    parts = ((names.formatted(part), group) for part, group in itertools.groupby(blocks, key=itemgetter(0)))
+    files: Iterable[tuple[str, Iterable[tuple[str, Iterable[Block]]]]]
+    files = [(names.archive(), parts)] if names.one_archive else ((part[0], [part]) for part in parts)
+    for file, members in files:
+        name = names.sent(file)
+        path, rows = making.remote_path(name), 0
+        with site.file(path, stages) as sink, _encoder(sink, making, stages) as encoder:
+            for member, group in members:
+                rows += _member(encoder, names.member(member), group, settings, stages, on_progress)
+        yield Artifact(uri=path, name=name, rows=rows, bytes=sink.bytes, sha256=sink.sha256)
+
+
+@contextmanager
+def _encoder(sink: Sink, making: Making, stages: Flow) -> Iterator[Encoder]:
+    """Encode and encrypt."""
+    settings = making.settings
+    with ExitStack() as stack:
+        if making.key is not None:
+            # gpg is a process of its own, and a thread takes its output to the site.
+            sink = stack.enter_context(encrypted(sink, making.key, armor=settings.pgp_armor, signing=making.signing))
+        elif settings.encoding in _COMPRESSED:
+            sink = stack.enter_context(stages.ahead(sink))
+        yield stack.enter_context(
+            encoded(
+                sink,
+                settings.encoding,
+                compression=Compression(settings.compressor, settings.compression_level),
+                zip64=settings.zip64,
+            )
+        )
+
+
+def _member(
+    encoder: Encoder, name: str, blocks: Iterable[Block], settings: Settings, stages: Flow, on_progress: OnProgress
+) -> int:
+    """Write the text of a file or a part, in another thread than the one that reads the rows; give the rows."""
+    rows = 0
+    with ExitStack() as stack:
+        if settings.encoding in _TARS:
+            _LOG.info(
+                "%s: a tar file says how large its members are before they come, so that this text rests in a file "
+                "without a name in %s, encrypted with a key that never leaves this process",
+                name,
+                tempfile.gettempdir(),
+            )
+            text = stack.enter_context(spool())
+            rows = _pour(blocks, text, on_progress)
+            target = stack.enter_context(stages.ahead(stack.enter_context(encoder.member(name, text.size))))
+            for block in text.blocks():
+                target.write(block)
+        else:
+            target = stack.enter_context(stages.ahead(stack.enter_context(encoder.member(name))))
+            rows = _pour(blocks, target, on_progress)
+    return rows
+
+
+def _pour(blocks: Iterable[Block], target: Sink, on_progress: OnProgress) -> int:
+    rows = 0
+    for _, count, text in blocks:
+        target.write(text)
+        rows += count
+        on_progress(count, len(text))
+    return rows
+
+
+def _interrupt(connection: Any) -> None:
+    """End the query that another thread waits for, where the driver can."""
+    end = getattr(connection, "interrupt", None) or getattr(connection, "cancel", None)
+    with suppress(Exception):
+        if end is not None:
+            end()
