@@ -162,10 +162,12 @@ class Follower:
 
 
 def measured(result: Any, task: Mapping[str, Any]) -> str:
-    """Give rows, bytes, time and rate of a stage, as far as its result tells them."""
+    """Give rows, bytes, time and rate of a stage, as far as its result tells them; only the time of another task."""
     stages = (result.get("stages") if isinstance(result, Mapping) else None) or [{}]
     record = stages[-1]
     seconds = float(record.get("seconds") or task["duration"] or 0)
+    if not record:
+        return f"{'':>14}{'':>12}{seconds:>8.2f} s"
     size = int(record.get("bytes") or 0)
     rate = f"{decimal(int(size / seconds))}/s" if size and seconds else ""
     return f"{record.get('rows') or 0:>9,} rows{decimal(size):>12}{seconds:>8.2f} s{rate:>14}"

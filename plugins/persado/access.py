@@ -28,6 +28,9 @@ RESTRICTED = frozenset({BUSINESS_USER, RESTRICTED_PII})
 PROTECTED_TAGS = frozenset({"persado", "pii"})
 """Tags of the DAGs that only operators, and business users as far as they may, can set to work."""
 
+LOCAL_USER = "dag_test"
+"""The name that ``airflow dags test`` gives its runs; nobody else may run anything under it."""
+
 
 def is_operator(roles: Collection[str]) -> bool:
     """Tell whether a user with these roles may do everything."""

@@ -10,6 +10,7 @@ from airflow.sdk import DAG, Asset, BaseOperator, CronDataIntervalTimetable, Par
 from airflow.sdk.configuration import conf
 
 from persado.access import access_control
+from persado.gate import GATE, PersadoGateOperator
 from persado.operators import (
     PersadoDeliverOperator,
     PersadoEncodeOperator,
@@ -49,15 +50,21 @@ def make_dag(delivery: Delivery) -> DAG:
         template_searchpath=str(delivery.config_dir / "queries"),
         default_args={"owner": orchestration.owner or "persado", "retries": RETRIES},
         doc_md=orchestration.description or None,
-        access_control=_access_control(delivery),
     ) as dag:
         _stages(delivery)
+        if delivery.has_pii:
+            _gate(delivery, dag)
+    # Plain FAB refuses a DAG whose roles it does not have, and only this project's auth manager makes them. As an
+    # argument it would give a warning about a module that nobody here uses, for each DAG at each parse.
+    if not conf.get("core", "auth_manager").endswith(".FabAuthManager"):
+        dag.access_control = access_control(delivery)
     return dag
 
 
-def _access_control(delivery: Delivery) -> dict[str, dict[str, set[str]]] | None:
-    # Plain FAB refuses a DAG whose roles it does not have, and only this project's auth manager makes them.
-    return None if conf.get("core", "auth_manager").endswith(".FabAuthManager") else access_control(delivery)
+def _gate(delivery: Delivery, dag: DAG) -> None:
+    behind = list(dag.roots)
+    asset = Asset(name=delivery.asset, uri=delivery.asset)
+    PersadoGateOperator(task_id=GATE, access=delivery.access, asset=asset) >> behind
 
 
 def _param(schema: dict[str, Any]) -> Param:

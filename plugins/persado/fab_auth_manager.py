@@ -16,16 +16,13 @@ from airflow.providers.fab.www.security import permissions as fab
 from airflow.utils.session import NEW_SESSION, provide_session
 from sqlalchemy import select
 
-from persado.access import PROTECTED_TAGS, RESTRICTED, RESTRICTED_PII, is_operator
+from persado.access import LOCAL_USER, PROTECTED_TAGS, RESTRICTED, RESTRICTED_PII, is_operator
 from persado.fab_roles import make_roles
 
 if TYPE_CHECKING:
     from airflow.api_fastapi.auth.managers.base_auth_manager import ResourceMethod
     from airflow.providers.fab.auth_manager.models import User
     from sqlalchemy.orm import Session
-
-LOCAL_USER = "dag_test"
-"""The name that ``airflow dags test`` gives its runs; nobody else may run anything under it."""
 
 # What may quote values that a restricted user must not see: the rendered query, above all.
 HIDDEN = frozenset({DagAccessEntity.CODE, DagAccessEntity.TASK_LOGS, DagAccessEntity.XCOM})

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from airflow.sdk import Asset, BaseOperator
 from airflow.sdk.exceptions import AirflowException, AirflowSkipException, AirflowTaskTerminated
@@ -63,34 +63,71 @@ ABANDONED_AFTER = 3 * 24 * 3600
 """The age in seconds from which on the files of a delivery that never ended are swept from the stage area."""
 
 
-class PersadoStageOperator(BaseOperator):
+class PersadoOperator(BaseOperator):
     """
-    What all the stages share.
+    What all the tasks of a delivery share.
 
-    :param settings: the effective settings of the delivery, see ``docs/settings.md``
-    :param previous: the output of the stage before (templated)
     :param asset: the asset that stands for the delivery: its ledger keeps a record of every try
     :param retry_policy: which errors are worth another try; the default knows the project's own errors
     """
 
-    template_fields: Sequence[str] = ("previous",)
     stage: ClassVar[str]
-    _running = False
+    previous: Any = None
 
-    def __init__(
-        self,
-        *,
-        settings: Settings | dict[str, Any],
-        previous: Any = None,
-        asset: Asset | None = None,
-        retry_policy: RetryPolicy | None = None,
-        **kwargs: Any,
-    ) -> None:
+    def __init__(self, *, asset: Asset | None = None, retry_policy: RetryPolicy | None = None, **kwargs: Any) -> None:
         if asset is not None:
             # As an inlet its state is at hand, and no event comes of it.
             kwargs["inlets"] = [*kwargs.get("inlets", []), asset]
         super().__init__(retry_policy=retry_policy or PersadoRetryPolicy(), **kwargs)
         self.asset = asset
+
+    def fail(self, context: Context, error: PersadoError) -> NoReturn:
+        """
+        Fail with an error that this project raises on purpose, and keep a record of it.
+
+        :raises PersadoError: the error
+        """
+        self.log.error("%s", error)
+        self._keep_failure(context, error)
+        # Airflow logs a traceback of whatever is raised. What led to the error may quote a customer's value, and
+        # where in this project it came from helps nobody.
+        error.__cause__ = error.__context__ = None
+        raise error.with_traceback(None) from None
+
+    def _keep_failure(self, context: Context, error: PersadoError) -> None:
+        if self.asset is None:
+            return
+        task, run = context["ti"], context["dag_run"]
+        failure = Failure(
+            delivery_id=Handover.model_validate(self.previous).delivery_id if self.previous else _delivery_id(context),
+            dag_id=run.dag_id,
+            run_id=run.run_id,
+            triggered_by=run.triggering_user_name,
+            stage=self.stage,
+            try_number=task.try_number,
+            error=type(error).__name__,
+            message=str(error),
+            finished=datetime.now(UTC),
+        )
+        try:
+            Ledger(context, self.asset).failed(failure)
+        except AirflowException as problem:  # the delivery's own error is the one to see
+            self.log.warning("the ledger did not take the failure: %s", type(problem).__name__)
+
+
+class PersadoStageOperator(PersadoOperator):
+    """
+    What all the stages share.
+
+    :param settings: the effective settings of the delivery, see ``docs/settings.md``
+    :param previous: the output of the stage before (templated)
+    """
+
+    template_fields: Sequence[str] = ("previous",)
+    _running = False
+
+    def __init__(self, *, settings: Settings | dict[str, Any], previous: Any = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
         self.settings = Settings.model_validate(settings)
         self.previous = previous
 
@@ -107,12 +144,7 @@ class PersadoStageOperator(BaseOperator):
         except EmptyResult as outcome:
             raise AirflowSkipException(str(outcome)) from None
         except PersadoError as error:
-            self.log.error("%s", error)  # noqa: TRY400 - the message says it all
-            self._keep_failure(context, error)
-            # Airflow logs a traceback of whatever is raised. What led to the error may quote a customer's value, and
-            # where in this project it came from helps nobody.
-            error.__cause__ = error.__context__ = None
-            raise error.with_traceback(None) from None
+            self.fail(context, error)
         finally:
             self._running = False
         record = StageRecord(
@@ -161,26 +193,6 @@ class PersadoStageOperator(BaseOperator):
                 context["outlet_events"][asset].extra = receipt.model_dump(mode="json")
         if self.asset is not None:
             Ledger(context, self.asset).delivered(receipt)
-
-    def _keep_failure(self, context: Context, error: PersadoError) -> None:
-        if self.asset is None:
-            return
-        task, run = context["ti"], context["dag_run"]
-        failure = Failure(
-            delivery_id=Handover.model_validate(self.previous).delivery_id if self.previous else _delivery_id(context),
-            dag_id=run.dag_id,
-            run_id=run.run_id,
-            triggered_by=run.triggering_user_name,
-            stage=self.stage,
-            try_number=task.try_number,
-            error=type(error).__name__,
-            message=str(error),
-            finished=datetime.now(UTC),
-        )
-        try:
-            Ledger(context, self.asset).failed(failure)
-        except AirflowException as problem:  # the delivery's own error is the one to see
-            self.log.warning("the ledger did not take the failure: %s", type(problem).__name__)
 
     def _receipt(self, context: Context, done: Handover) -> Receipt:
         run = context["dag_run"]

@@ -1,0 +1,96 @@
+"""
+Who set a run going, as Airflow's database knows it. Only the scheduler can tell.
+
+A task knows the name of who pressed *Trigger*, but neither that user's roles nor what lies before the DAG before.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from airflow.models.dagrun import DagRun
+from airflow.state import TaskScope, get_state_backend
+from airflow.utils.types import DagRunTriggeredByType, DagRunType
+from sqlalchemy import select
+from sqlalchemy.orm import object_session
+
+from persado.originators import STATE_KEY, Originator, dump
+from persado.user_roles import only_operators_make_asset_events, roles_of
+
+if TYPE_CHECKING:
+    from airflow.models.asset import AssetEvent
+    from sqlalchemy.orm import Session
+
+GATE_OPERATOR = "PersadoGateOperator"
+
+
+def tell_gates(dag_run: DagRun) -> None:
+    """
+    Leave the originators of a run in the state of each of its gates, in the transaction that starts the run.
+
+    :param dag_run: the run that starts
+    """
+    session, dag = object_session(dag_run), dag_run.dag
+    gates = [task.task_id for task in dag.tasks if task.task_type == GATE_OPERATOR] if dag else []
+    if session is None or not gates:
+        return
+    found = dump(list(originators(dag_run, session)))
+    for task_id in gates:
+        scope = TaskScope(dag_id=dag_run.dag_id, run_id=dag_run.run_id, task_id=task_id)
+        get_state_backend().set(scope, STATE_KEY, json.dumps(found), session=session)
+
+
+def originators(dag_run: DagRun, session: Session) -> Iterator[Originator]:
+    """
+    Say who or what set a run going: whatever is at the beginning of each chain that led to it.
+
+    :param dag_run: the run
+    :param session: a session of Airflow's database
+    """
+    seen: set[int] = set()
+    runs = [dag_run]
+    while runs:
+        run = runs.pop()
+        if run.id in seen:
+            continue
+        seen.add(run.id)
+        if run.run_type == DagRunType.ASSET_TRIGGERED and run.triggering_user_name is None:
+            for event in run.consumed_asset_events:
+                source = _source(event, session)
+                if isinstance(source, DagRun):
+                    runs.append(source)
+                else:
+                    yield source
+        else:
+            yield _originator(run, session)
+
+
+def _originator(run: DagRun, session: Session) -> Originator:
+    name = run.triggering_user_name
+    if run.run_type == DagRunType.SCHEDULED:
+        return Originator(kind="automatic", name="the schedule")
+    if run.triggered_by in (DagRunTriggeredByType.CLI, DagRunTriggeredByType.TEST):
+        # Whoever runs Airflow's command line beside its database needs no permission.
+        return Originator(kind="automatic", name="Airflow's command line")
+    if name is None:
+        told = f"the run {run.run_id} of {run.dag_id} was set going in nobody's name"
+        return Originator(kind="unknown", name=told)
+    roles = roles_of(name, session)
+    if roles is None:
+        return Originator(kind="unknown", name=f"Airflow knows no active user {name!r}")
+    return Originator(kind="person", name=name, roles=tuple(sorted(roles)))
+
+
+def _source(event: AssetEvent, session: Session) -> DagRun | Originator:
+    if event.source_dag_id and event.source_run_id:
+        run = session.scalar(
+            select(DagRun).where(DagRun.dag_id == event.source_dag_id, DagRun.run_id == event.source_run_id)
+        )
+        return run or Originator(kind="unknown", name=f"the run of {event.source_dag_id} that led to it is gone")
+    if not (event.extra or {}).get("from_rest_api"):
+        return Originator(kind="automatic", name="an asset watcher")
+    if only_operators_make_asset_events():
+        return Originator(kind="automatic", name="an operator's asset event")
+    return Originator(kind="unknown", name="an asset event came through the API")
