@@ -68,14 +68,14 @@ def may_hold_pii(delivery: Delivery) -> bool:
     return delivery.has_pii or delivery.data_template.columns is None
 
 
-def access_control(delivery: Delivery) -> dict[str, dict[str, set[str]]]:
+def access_control(delivery: Delivery) -> dict[str, dict[str, Collection[str]]]:
     """
     Give the rights that the two roles have on a delivery's DAG: each may look, and start a run if it may send.
 
     :param delivery: what is sent
     """
     pii = may_hold_pii(delivery)
-    rights: dict[str, dict[str, set[str]]] = {}
+    rights: dict[str, dict[str, Collection[str]]] = {}
     for role in sorted(RESTRICTED):
         sends = refusal({role}, delivery.access, pii=pii) is None
         rights[role] = {"DAGs": {"can_read"}, "DAG Runs": {"can_create"} if sends else set()}
