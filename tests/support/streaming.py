@@ -1,0 +1,62 @@
+"""Streamed deliveries of DuckDB's rows to a site of the tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import closing
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from persado.pipeline.names import Names
+from persado.pipeline.pgp_keys import PublicKey
+from persado.pipeline.reconnect import KeptSession
+from persado.pipeline.selection import Selection
+from persado.pipeline.site import connect
+from persado.pipeline.stream_upload import StreamUpload
+from persado.pipeline.streamed import Making, Streamed, deliver
+from persado.settings.file_settings import Settings
+from persado.settings.filename import NameValues
+
+DELIVERY = "0123456789abcdef"
+VALUES = NameValues(now=datetime(2026, 11, 24, tzinfo=UTC), orchestration="o", run_id="r")
+ROWS = """
+SELECT i AS id, lpad((i % 70000)::text, 5, '0') AS code, 'a, "b" ' || (i * 2654435761 % 1000003) AS text,
+       CASE WHEN i % 3 <> 0 THEN i * 0.25 END AS amount FROM range(120000) t(i)
+"""
+
+
+def settings(**given: Any) -> Settings:
+    """Give effective settings."""
+    return Settings.model_validate({"filename_template": "out.csv", "remote_folder": "/inbox", **given})
+
+
+def stream(
+    server: Any,
+    wanted: Settings,
+    sql: str = ROWS,
+    *,
+    connection: Any = None,
+    judge: Callable[[int], None] = lambda rows: None,
+    on_progress: Callable[[int, int], None] = lambda rows, size: None,
+    site: dict[str, Any] | None = None,
+    key: PublicKey | None = None,
+) -> Streamed:
+    """Deliver rows to the server's inbox."""
+    base = server.remote("inbox").rstrip("/")
+    names = Names(wanted, VALUES)
+    with (
+        closing(connection or duckdb.connect()) as source,
+        closing(KeptSession(partial(connect, server.site(**site or {}), proven=True))) as session,
+    ):
+        place = StreamUpload(session, delivery_id=DELIVERY, remote_folder=base, done_path=f"{base}/{names.done()}")
+        making = Making(names, wanted, lambda name: f"{base}/{name}", key)
+        return deliver(source, sql, Selection(), making, place, judge, on_progress)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Give all files of a folder by relative path, hidden ones included."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
