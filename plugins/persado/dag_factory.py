@@ -10,6 +10,7 @@ from airflow.sdk import DAG, Asset, BaseOperator, CronDataIntervalTimetable, Par
 from airflow.sdk.configuration import conf
 
 from persado.access import access_control
+from persado.doc_text import doc_text
 from persado.gate import GATE, PersadoGateOperator
 from persado.operators import (
     PersadoDeliverOperator,
@@ -36,6 +37,7 @@ def make_dag(delivery: Delivery) -> DAG:
     :param delivery: the orchestration with all that it inherits
     """
     orchestration = delivery.orchestration
+    owner = orchestration.owner or "persado"
     with DAG(
         dag_id=delivery.name,
         description=orchestration.description or None,
@@ -48,8 +50,9 @@ def make_dag(delivery: Delivery) -> DAG:
             {"persado", delivery.destination_name, *orchestration.tags, *(["pii"] if delivery.has_pii else [])}
         ),
         template_searchpath=str(delivery.config_dir / "queries"),
-        default_args={"owner": orchestration.owner or "persado", "retries": RETRIES},
-        doc_md=orchestration.description or None,
+        default_args={"owner": owner, "retries": RETRIES},
+        owner_links={owner: orchestration.owner_link} if orchestration.owner_link else {},
+        doc_md=doc_text(delivery),
     ) as dag:
         _stages(delivery)
         if delivery.has_pii:

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from persado.cli.config_dir import add_config_dir, config_dir
-from persado.cli.validate import timing
 from persado.errors import ConfigurationError
 from persado.settings import Column, Configuration, Delivery, load
 from persado.settings.problems import did_you_mean
+from persado.settings.workflow import timing
 from persado.settings.yaml_text import as_yaml
 
 
@@ -71,7 +71,7 @@ def _overview(delivery: Delivery) -> Iterator[Sequence[str]]:
     yield "data template", f"{delivery.data_template_name}: {delivery.data_template.description}"
     yield "destination", f"{delivery.destination_name}: {delivery.destination.description}"
     yield "connection", delivery.destination.connection
-    yield "workflow", timing(delivery)
+    yield "workflow", timing(orchestration.workflow)
     yield "execution", orchestration.execution
     yield "rows", as_yaml(orchestration.rows.model_dump(exclude_none=True))
     yield "on_empty", orchestration.on_empty

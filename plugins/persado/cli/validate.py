@@ -7,7 +7,8 @@ import sys
 from typing import Any
 
 from persado.cli.config_dir import add_config_dir, config_dir
-from persado.settings import Delivery, Scheduled, WhenChanged, load
+from persado.settings import load
+from persado.settings.workflow import timing
 
 
 def add(commands: Any) -> None:
@@ -35,24 +36,9 @@ def run(arguments: argparse.Namespace) -> int:
         return 1
     deliveries = configuration.deliveries.values()
     for delivery in deliveries:
-        print(f"{delivery.name} -> {delivery.destination_name}, {timing(delivery)}")
+        print(f"{delivery.name} -> {delivery.destination_name}, {timing(delivery.orchestration.workflow)}")
     templates = {delivery.data_template_name for delivery in deliveries}
     destinations = {delivery.destination_name for delivery in deliveries}
     counts = ((len(deliveries), "orchestration"), (len(templates), "data template"), (len(destinations), "destination"))
     print(f"{', '.join(f'{count} {word}' + 's' * (count != 1) for count, word in counts)} in {folder}: all valid")
     return 0
-
-
-def timing(delivery: Delivery) -> str:
-    """
-    Say when a delivery runs.
-
-    :param delivery: the delivery
-    """
-    match delivery.orchestration.workflow:
-        case Scheduled() as workflow:
-            changed = f", only if {' or '.join(workflow.only_if_changed)} changed" if workflow.only_if_changed else ""
-            return f"{workflow.schedule} ({workflow.timezone}){changed}"
-        case WhenChanged() as workflow:
-            return f"when {' and '.join(workflow.when_changed)} changed"
-    return "manual"

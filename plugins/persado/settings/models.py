@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import date
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -113,6 +114,14 @@ def _tags(tags: tuple[str, ...]) -> tuple[str, ...]:
     return unique(tags, tags)
 
 
+def _link(text: str) -> str:
+    parts = urlsplit(text)
+    whole = parts.netloc if parts.scheme in ("http", "https") else parts.path if parts.scheme == "mailto" else ""
+    if not whole or " " in text:
+        raise mistake("expected a link: https://..., or mailto: with an address.")
+    return text
+
+
 class Orchestration(Strict):
     """One query, sent through one data template; Airflow shows it as a DAG of the same name."""
 
@@ -171,6 +180,11 @@ class Orchestration(Strict):
         examples=[{"since": {"type": "string", "format": "date", "default": "2026-01-01"}}],
     )
     owner: OneLine | None = Field(default=None, description="Who answers for it; the DAG's owner.", examples=["crm"])
+    owner_link: Annotated[OneLine, AfterValidator(_link)] | None = Field(
+        default=None,
+        description="Where to reach the owner: the link behind the name in Airflow's list of DAGs.",
+        examples=["mailto:crm@example.com"],
+    )
     tags: Annotated[tuple[OneLine, ...], Field(strict=False), AfterValidator(_tags)] = Field(
         default=(), description="Tags of the DAG, to filter by.", examples=[["weekly"]]
     )

@@ -92,3 +92,18 @@ Workflow = Annotated[
     | Annotated[WhenChanged, Tag("<changed>")],
     Discriminator(_kind),
 ]
+
+
+def timing(workflow: Workflow) -> str:
+    """
+    Say when an orchestration runs.
+
+    :param workflow: its workflow
+    """
+    match workflow:
+        case Scheduled():
+            changed = f", only if {' or '.join(workflow.only_if_changed)} changed" if workflow.only_if_changed else ""
+            return f"{workflow.schedule} ({workflow.timezone}){changed}"
+        case WhenChanged():
+            return f"when {' and '.join(workflow.when_changed)} changed"
+    return "manual"

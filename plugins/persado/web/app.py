@@ -11,14 +11,16 @@ from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, PlainTex
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from persado.web import entries, metrics
+from persado.web.charts import HEIGHT, WIDTH, charts
 from persado.web.configuration import Attention, read_configuration
 from persado.web.entries import Entry, Page, choose, paginate, read_entries
 from persado.web.guard import may_see_errors, may_see_tasks, only_users, readable_dags
 from persado.web.pages import render
 from persado.web.runs import Run, read_run
-from persado.web.trends import Trend, trends
+from persado.web.trends import LATEST, Trend, trends
 
 STATIC = Path(__file__).parent / "static"
+_CHARTS: dict[str, Any] = {"charts": charts, "chart_size": (WIDTH, HEIGHT)}
 _KINDS = {"page.css": "text/css", "theme.js": "text/javascript", "links.js": "text/javascript"}
 
 # Without documentation pages: they load scripts from another host.
@@ -54,6 +56,7 @@ def deliveries_page(
         dag_ids=sorted({entry.dag_id for entry in found} | ({dag_id} - {""})),
         outcomes=sorted({entry.outcome for entry in found} | {"delivered", "failed"} | ({outcome} - {""})),
         trends=trends(choose(found, dag_id=dag_id)) if dag_id else [],
+        **_CHARTS,
     )
 
 
@@ -69,7 +72,7 @@ def delivery_page(request: Request, dag_id: Text, run_id: Text) -> HTMLResponse:
 @app.get("/trends", response_class=HTMLResponse)
 def trends_page(request: Request) -> HTMLResponse:
     """Show how the deliveries of each orchestration develop."""
-    return _page("trends.html", trends=trends(read_entries(readable_dags(request))))
+    return _page("trends.html", trends=trends(read_entries(readable_dags(request))), latest=LATEST, **_CHARTS)
 
 
 @app.get("/configuration", response_class=HTMLResponse)
