@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow.providers.sftp.hooks.sftp import SFTPHook, handle_connection_management
-from airflow.sdk import BaseHook
+from airflow.sdk import BaseHook, Connection
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from persado.connection_test import try_connection
@@ -56,7 +56,7 @@ class PersadoHook(SFTPHook):
         # Not SFTPHook's: it reads ~/.ssh/config, which may break it, run commands and name a proxy and keys.
         BaseHook.__init__(self)
         self.persado_conn_id = self.ssh_conn_id = persado_conn_id
-        self.site = _site(persado_conn_id)
+        self.site = site_of(BaseHook.get_connection(persado_conn_id))
         self.remote_host, self.port, self.username = self.site.host, self.site.port, self.site.login
         self.use_managed_conn = True
         self.conn: Session | None = None
@@ -163,8 +163,14 @@ class PersadoHook(SFTPHook):
             return False, str(error)
 
 
-def _site(conn_id: str) -> Site:
-    connection = BaseHook.get_connection(conn_id)
+def site_of(connection: Connection) -> Site:
+    """
+    Say where and as whom a connection logs in.
+
+    :param connection: a connection of type ``persado`` or ``sftp``
+    :raises ConfigurationError: if a field cannot be understood
+    """
+    conn_id = connection.conn_id
     try:
         extra = _Extra.model_validate({k: v for k, v in connection.extra_dejson.items() if v not in (None, "")})
     except ValidationError as error:

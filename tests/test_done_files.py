@@ -1,0 +1,122 @@
+"""Which files count as a `.DONE` that was asked for, and what is read of them."""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.sftp_server import SftpServer
+
+from persado.errors import ConfigurationError
+from persado.pipeline.done_files import MANIFEST_LIMIT, DoneFile, DonePath, find_newest, moment, read_manifest
+from persado.pipeline.done_seen import LIMIT, Seen
+from persado.pipeline.site import connect
+
+NOON = datetime(2026, 3, 5, 12, tzinfo=UTC)
+
+
+def put(path: Path, when: datetime = NOON, content: bytes = b"") -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    os.utime(path, (when.timestamp(), when.timestamp()))
+
+
+@pytest.mark.parametrize("path", ["a.DONE", "", "/", "/in/", "/*/a.DONE", "/in[12]/a.DONE"])
+def test_what_is_no_path(path: str) -> None:
+    with pytest.raises(ConfigurationError, match="path "):
+        DonePath.parse(path)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "name", "matches"),
+    [
+        ("/in/*.DONE", "a.csv.DONE", True),
+        ("/in/*.DONE", ".a.DONE", False),
+        ("/in/*.DONE", "a.done", False),
+        ("/in/.*.part", ".a.part", True),
+        ("/in/a?.DONE", "ab.DONE", True),
+        ("/in/[[]a].DONE", "[a].DONE", True),
+        ("/in/a.DONE", "a.DONE", True),
+        ("/in/a.DONE", "b.DONE", False),
+    ],
+)
+def test_which_names_match(pattern: str, name: str, matches: bool) -> None:
+    assert DonePath.parse(pattern).matches(name) is matches
+
+
+def test_a_space_may_be_written_as_in_a_remote_folder() -> None:
+    assert str(DonePath.parse(r"/From\ ACME/a.DONE")) == "/From ACME/a.DONE"
+
+
+def test_the_newest_match_counts(tmp_path: Path) -> None:
+    put(tmp_path / "a.DONE")
+    put(tmp_path / "b.DONE", NOON.replace(hour=13))
+    put(tmp_path / "c.csv", NOON.replace(hour=14))
+    put(tmp_path / ".d.DONE", NOON.replace(hour=15))
+    put(tmp_path / "folder.DONE" / "inner")
+    (tmp_path / "link.DONE").symlink_to("a.DONE")
+    with SftpServer(tmp_path) as server, connect(server.site()) as session:
+        every = DonePath.parse("/*.DONE")
+        assert find_newest(session, every, None) == DoneFile(path="/b.DONE", size=0, mtime=NOON.replace(hour=13))
+        assert find_newest(session, every, NOON.replace(hour=13, microsecond=5)) is not None
+        assert find_newest(session, every, NOON.replace(hour=13, second=1)) is None
+        assert find_newest(session, DonePath.parse("/link*"), None) == DoneFile(path="/link.DONE", size=0, mtime=NOON)
+        assert find_newest(session, DonePath.parse("/none/*.DONE"), None) is None
+        assert find_newest(session, DonePath.parse("/none.DONE"), None) is None
+        assert find_newest(session, DonePath.parse("/folder.DONE"), None) is None
+
+
+def test_what_a_done_file_holds_is_given_if_it_is_a_small_json_object(tmp_path: Path) -> None:
+    manifest: dict[str, Any] = {"files": [{"name": "a.csv", "bytes": 3}], "rows": 1}
+    put(tmp_path / "json.DONE", content=json.dumps(manifest).encode())
+    put(tmp_path / "text.DONE", content=b"done")
+    put(tmp_path / "large.DONE", content=b"[" + b" " * MANIFEST_LIMIT + b"]")
+    with SftpServer(tmp_path) as server, connect(server.site()) as session:
+        found = {
+            name: find_newest(session, DonePath.parse(f"/{name}.DONE"), None) for name in ("json", "text", "large")
+        }
+    assert [file and file.manifest for file in found.values()] == [manifest, None, None]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"[1]",
+        b"\xff",
+        b'{"a": NaN}',
+        b'{"a": "\\u0000"}',
+        b'{"a": "\\ud800"}',
+        b'{"a": [{"__classname__": "os.system", "__version__": 1, "__data__": "id"}]}',
+        b'{"a":' * 20 + b"1" + b"}" * 20,
+        b"[" * 100_000,
+    ],
+)
+def test_what_could_harm_is_no_manifest(content: bytes) -> None:
+    assert read_manifest(content) is None
+
+
+def test_moments() -> None:
+    assert moment(None) is moment("") is None
+    assert (
+        moment("2026-03-05 13:00:00+01:00") == moment("2026-03-05T12:00Z") == moment(NOON.replace(tzinfo=None)) == NOON
+    )
+    with pytest.raises(ConfigurationError, match=r"newer_than: expected a date and time in ISO form.*'None'"):
+        moment("None")
+
+
+def test_what_has_been_told_stays_so_when_it_is_no_longer_kept_one_by_one() -> None:
+    files = [DoneFile(path=f"/{n}.DONE", size=0, mtime=datetime.fromtimestamp(n, UTC)) for n in range(LIMIT + 10)]
+    seen = Seen()
+    for file in files:
+        assert seen.is_new(file)
+        seen = seen.add(file)
+    assert len(seen.stamps) == LIMIT
+    again = Seen.from_state(json.loads(json.dumps(seen.as_state())))
+    assert not any(again.is_new(file) for file in files)
+    assert again.is_new(files[-1].model_copy(update={"size": 1}))
+    assert again.is_new(files[0].model_copy(update={"mtime": NOON}))
