@@ -46,7 +46,7 @@ def trigger(path: str = "/out.DONE", **arguments: Any) -> Any:
     return PersadoDoneTrigger(**json.loads(json.dumps(kwargs)))
 
 
-async def fired(waiting: Any) -> dict[str, Any]:
+async def fired(waiting: Any) -> Any:
     [payload] = [event.payload async for event in waiting.run()]
     return payload
 
@@ -57,26 +57,28 @@ async def take(steps: Sequence[Callable[[], object]]) -> None:
             await asyncio.sleep(0.01)
 
 
-def wait(waiting: Any, *steps: Callable[[], object]) -> dict[str, Any]:
+def wait(waiting: Any, *steps: Callable[[], object]) -> Any:
     """Run a trigger to its event, with steps on the way; meanwhile the loop may never be blocked for long."""
 
-    async def run() -> dict[str, Any]:
-        async with asyncio.timeout(20):
+    async def run() -> Any:
+        async with asyncio.timeout(30):
             task = asyncio.create_task(fired(waiting))
-            await take(steps)
+            steps_taken = asyncio.create_task(take(steps))
+            await asyncio.wait([task, steps_taken], return_when=asyncio.FIRST_COMPLETED)
+            assert steps_taken.done(), task
             return await task
 
     return asyncio.run(run())
 
 
 def lost(server: SftpServer, login: int) -> Callable[[], bool]:
-    """Make a step that breaks the connection once it is the so-manieth."""
+    """Make a step that breaks the connection once the so-manieth one is in use."""
 
     def step() -> bool:
-        if len(server.folders) < login:
-            return False
-        server.hang_up()
-        return True
+        used = len(server.folders) >= login and len(server.operations) > server.folders[login - 1].before
+        if used:
+            server.hang_up()
+        return used
 
     return step
 

@@ -67,6 +67,7 @@ class Folder(asyncssh.SFTPServer):
     def __init__(self, chan: Any) -> None:
         super().__init__(chan, chroot=str(self.server.folder).encode())
         self.writing: dict[Any, str] = {}
+        self.before = len(self.server.operations)
         self.server.folders.append(self)
 
     def note(self, name: str, path: bytes, to: bytes | None = None) -> None:
@@ -88,6 +89,10 @@ class Folder(asyncssh.SFTPServer):
         if path := self.writing.pop(file_obj, None):
             self.note("written", path.encode())
         return super().close(file_obj)
+
+    def scandir(self, path: bytes) -> Any:
+        self.note("list", path)
+        return super().scandir(path)
 
     def stat(self, path: bytes) -> Any:
         self.note("stat", path)
@@ -173,7 +178,7 @@ class SftpServer:
 
     def changes(self) -> list[Operation]:
         """Give the operations that change what others see."""
-        return [operation for operation in self.operations if operation.name not in ("stat", "read")]
+        return [operation for operation in self.operations if operation.name not in ("list", "stat", "read")]
 
     def hang_up(self) -> None:
         """Break all connections."""
