@@ -78,13 +78,16 @@ class _Attempt(AuthHandler):
         """Try one method; give what the site takes next, nothing when it is content."""
         self._refused = False
         answered = threading.Event()
+        if not self.transport.is_active():  # the secret would not leave this machine
+            raise ConnectionResetError
         try:
             getattr(self, f"auth_{method}")(self._credentials.login, *secret, answered)
             return self.wait_for_response(answered)
         except (paramiko.SSHException, OSError, EOFError) as error:
             if method == "none" and isinstance(error, paramiko.BadAuthenticationType):
                 return error.allowed_types
-            if self._refused:
+            # The answer to "none" always is a no; that the connection broke after it is nothing that the site said.
+            if self._refused and (method != "none" or self.transport.is_active()):
                 raise self._refusal(method) from error
             if method in ("none", "publickey") or self._credentials.proven:
                 raise ConnectionResetError from error

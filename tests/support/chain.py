@@ -1,0 +1,146 @@
+"""
+The real stages of a delivery one after the other, as Airflow runs them, in any process.
+
+What a stage has done is kept on disk as XCom keeps it: a next try begins with the first stage that is not done.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+from pydantic import TypeAdapter
+
+from persado.pipeline import chained, reconnect, site
+from persado.pipeline.artifact import Artifact
+from persado.pipeline.names import Names
+from persado.pipeline.pgp_keys import PublicKey
+from persado.pipeline.selection import Selection
+from persado.pipeline.site import Session, Site, open_session
+from persado.pipeline.stage_area import StageArea
+from persado.pipeline.success_file import write_success_file
+from persado.pipeline.upload import Upload, upload
+from persado.settings.file_settings import Settings
+from persado.settings.filename import NameValues
+
+STAGES = ("extract", "format", "encode", "encrypt", "upload", "success_file")
+_FILES = TypeAdapter(tuple[Artifact, ...])
+
+
+@dataclass(frozen=True)
+class Chain:
+    """
+    A delivery.
+
+    :param site: where to
+    :param folder: the folder of the stage area and of the records of what is done
+    :param warehouse: a SQLite file
+    :param sql: the query
+    :param settings: how the files are written
+    :param key: whom to encrypt to
+    :param remote_folder: where at the site
+    :param delivery_id: the delivery's id
+    """
+
+    site: Site
+    folder: Path
+    warehouse: Path
+    sql: str
+    settings: Settings
+    key: PublicKey | None = field(default=None, repr=False)
+    remote_folder: str = "/inbox"
+    delivery_id: str = "0123456789abcdef"
+
+    @property
+    def names(self) -> Names:
+        """What the files are called."""
+        return Names(self.settings, NameValues(now=datetime(2026, 10, 7, tzinfo=UTC), orchestration="o", run_id="r"))
+
+    @property
+    def done_path(self) -> str:
+        """The path of the success file at the site."""
+        return f"{self.remote_folder}/{self.names.done()}"
+
+    def run(self, last: str = "success_file") -> tuple[Artifact, ...]:
+        """Do what is left to do of the stages up to one; give what that one has left."""
+        # A pause is no proof of anything.
+        reconnect.FIRST_PAUSE = site.FIRST_PAUSE = 0.01
+        files: tuple[Artifact, ...] = ()
+        for stage in STAGES[: STAGES.index(last) + 1]:
+            record = self.folder / f"{stage}.json"
+            if not record.exists():
+                self.folder.mkdir(exist_ok=True)
+                part = record.with_suffix(".part")
+                part.write_bytes(_FILES.dump_json(getattr(self, f"_{stage}")(files)))
+                part.replace(record)
+            files = _FILES.validate_json(record.read_bytes())
+        return files
+
+    @property
+    def _area(self) -> StageArea:
+        return StageArea(self.folder / "stage", self.delivery_id)
+
+    def _extract(self, _: tuple[Artifact, ...]) -> tuple[Artifact, ...]:
+        with closing(sqlite3.connect(self.warehouse)) as connection:
+            file, _by = chained.extract_stage(
+                self._area, connection, self.sql, Selection(), self.settings, lambda rows, size: None
+            )
+        return (file,)
+
+    def _format(self, files: tuple[Artifact, ...]) -> tuple[Artifact, ...]:
+        return chained.format_stage(self._area, files[0], self.names, self.settings, lambda rows, size: None)
+
+    def _encode(self, files: tuple[Artifact, ...]) -> tuple[Artifact, ...]:
+        if self.settings.encoding == "none":
+            return files
+        return chained.encode_stage(self._area, files, self.names, self.settings, lambda rows, size: None)
+
+    def _encrypt(self, files: tuple[Artifact, ...]) -> tuple[Artifact, ...]:
+        if self.key is None:
+            return files
+        return chained.encrypt_stage(
+            self._area, files, self.names, self.settings, self.key, None, lambda rows, size: None
+        )
+
+    def _upload(self, files: tuple[Artifact, ...]) -> tuple[Artifact, ...]:
+        upload(
+            _connect(self.site),
+            [
+                Upload(f"{self.remote_folder}/{file.name}", file.bytes, file.sha256, partial(self._area.open, file))
+                for file in files
+            ],
+            delivery_id=self.delivery_id,
+            remote_folder=self.remote_folder,
+            done_path=self.done_path,
+            if_exists=self.settings.if_exists,
+        )
+        return files
+
+    def _success_file(self, files: tuple[Artifact, ...]) -> tuple[Artifact, ...]:
+        write_success_file(
+            _connect(self.site),
+            self.done_path,
+            [(f"{self.remote_folder}/{file.name}", file.bytes) for file in files],
+            delivery_id=self.delivery_id,
+        )
+        self._area.remove()
+        return files
+
+
+def _connect(to: Site) -> reconnect.Connect:
+    """Log in as the hook does: what has worked once is proven."""
+    proven = False
+
+    @contextmanager
+    def connect() -> Iterator[Session]:
+        nonlocal proven
+        with closing(open_session(to, proven=proven)) as session:
+            proven = True
+            yield session
+
+    return connect

@@ -1,0 +1,92 @@
+"""Workers killed at any moment: the next try ends with the right files, once."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import pytest
+from support.bench import Bench, bench, staged, struck
+from support.expect import nothing_left_behind, short_pauses
+from support.moments import Moment, measure
+from support.proxy import GOOD, Line, Proxy, always
+from support.sftp_server import SftpServer
+from support.sshd import Sshd
+from support.worker import Worker, spawner
+
+__all__ = ["bench", "nothing_left_behind", "short_pauses", "spawner", "staged"]
+
+pytestmark = pytest.mark.usefixtures("spawner", "nothing_left_behind", "short_pauses")
+
+SHARES = 6
+_moments: list[Moment] = []
+
+
+@pytest.fixture
+def moments(bench: Bench) -> Sequence[Moment]:
+    """Give every step of the delivery and some bytes between, measured once."""
+    if not _moments:
+        _moments.extend(
+            measure(
+                lambda **classes: SftpServer(bench.folder, **classes),
+                lambda server, proxy: bench.delivery(server.site(port=proxy.port)),
+                anywhere=10,
+            )
+        )
+        assert len(_moments) >= 50
+    return _moments
+
+
+def kill_at(moment: Moment, server: SftpServer | Sshd, bench: Bench, **settings: object) -> None:
+    """Deliver, kill the worker at a moment, and try again."""
+    workers: list[Worker] = []
+    with struck(moment), Proxy(server.port) as proxy:
+        proxy.lines = moment.once(then=partial(kill, workers))
+        delivery = bench.delivery(server.site(port=proxy.port), remote_folder=server.remote("inbox"), **settings)
+        with bench.watched():
+            workers.append(Worker(delivery.run))
+            assert workers[0].outcome().killed
+            proxy.lines = always(GOOD)
+            delivery.run()
+        bench.check_arrived()
+        assert not list((delivery.folder / "stage").iterdir())
+
+
+def kill(workers: list[Worker]) -> None:
+    """Kill the one worker, which may be about to be there."""
+    while not workers:
+        time.sleep(0.001)
+    workers[0].kill()
+
+
+@pytest.mark.parametrize("share", range(SHARES))
+def test_a_worker_killed_at_a_step(share: int, moments: Sequence[Moment], bench: Bench) -> None:
+    with SftpServer(bench.folder) as server:
+        for moment in moments[share::SHARES]:
+            kill_at(moment, server, bench)
+
+
+def test_a_worker_killed_on_openssh(bench: Bench, tmp_path: Path) -> None:
+    draw = random.Random(3)
+    with Sshd(bench.folder, tmp_path / "sshd") as server:
+        for number, most in ((1, 1_540_000), (2, 2_900)):
+            for _ in range(4):
+                kill_at(Moment("anywhere", number, "up", draw.randrange(most)), server, bench)
+
+
+def test_a_worker_killed_again_and_again(bench: Bench) -> None:
+    draw = random.Random(5)
+    with SftpServer(bench.folder) as server, Proxy(server.port) as proxy:
+        delivery = bench.delivery(server.site(port=proxy.port))
+        with bench.watched():
+            for _ in range(6):
+                workers: list[Worker] = []
+                proxy.lines = always(Line(up=draw.randrange(1, 300_000), then=partial(kill, workers)))
+                workers.append(Worker(delivery.run))
+                assert workers[0].outcome().killed
+            proxy.lines = always(GOOD)
+            delivery.run()
+        bench.check_arrived()
