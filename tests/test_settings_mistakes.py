@@ -386,8 +386,11 @@ MISTAKES = {
         "segment_{{", "{{campaign_name}}{{", 7, "has no campaign_name", "Add it"
     ),
     "row number is a column": in_template('null_text: ""', "row_number: birth_dt", 7, "row_number", "also a column"),
-    "only if changed": in_orchestration(
-        "timezone: America/New_York", "only_if_changed: [customers]", 5, "only_if_changed", "is not built yet"
+    "only if its own deliveries changed": in_orchestration(
+        "timezone: America/New_York",
+        "only_if_changed: [customers, persado://persado/weekly_segment]",
+        5,
+        "workflow.only_if_changed[1]: waits for the orchestration's own deliveries",
     ),
 }
 

@@ -117,6 +117,7 @@ def _stages(delivery: Delivery) -> None:
         "campaign_name": orchestration.campaign_name,
         "group_name": orchestration.group_name,
         "keys_folder": keys_folder,
+        "only_if_changed": getattr(orchestration.workflow, "only_if_changed", ()),
     }
     last_of_all: dict[str, Any] = {"outlets": [asset]}
     at_site = site if settings.success_file else site | last_of_all

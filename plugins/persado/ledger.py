@@ -45,6 +45,24 @@ class Failure(BaseModel):
     finished: datetime
 
 
+class LastDelivery(BaseModel):
+    """
+    What counts of the last delivery when the next one comes.
+
+    :param rows: its rows
+    :param finished: when it ended, UTC
+    :param run_id: its DAG run
+    :param since: when that run began, by Airflow's own clock; what changed later may not be in it
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    rows: int
+    finished: datetime
+    run_id: str | None = None
+    since: datetime | None = None
+
+
 class Ledger:
     """
     The records of one asset's deliveries.
@@ -55,17 +73,26 @@ class Ledger:
 
     def __init__(self, context: Context, asset: Asset) -> None:
         self._store: Any = context["asset_state_store"][asset]
+        self._run = context["dag_run"]
+
+    def last_delivery(self) -> LastDelivery | None:
+        """Tell what was delivered last; None before the first time."""
+        last = self._store.get(LAST_DELIVERED)
+        return LastDelivery.model_validate(last) if last else None
 
     def last_rows(self) -> int | None:
         """Give how many rows the last delivery had; None before the first."""
-        last = self._store.get(LAST_DELIVERED)
-        return int(last["rows"]) if last else None
+        last = self.last_delivery()
+        return None if last is None else last.rows
 
     def delivered(self, receipt: Receipt) -> None:
         """Keep the receipt of a delivery."""
         record = receipt.model_dump(mode="json")
         self._store.set(_key(receipt.finished, receipt.delivery_id), record)
-        self._store.set(LAST_DELIVERED, {"rows": receipt.rows, "finished": record["finished"]})
+        last = LastDelivery(
+            rows=receipt.rows, finished=receipt.finished, run_id=receipt.run_id, since=self._run.start_date
+        )
+        self._store.set(LAST_DELIVERED, last.model_dump(mode="json"))
 
     def failed(self, failure: Failure) -> None:
         """Keep the record of a try that failed."""

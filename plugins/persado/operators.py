@@ -54,6 +54,7 @@ from persado.retries import PersadoRetryPolicy
 from persado.settings import ChangeGuard, Column, Contract, RowGuards, Settings
 from persado.settings.filename import NameValues
 from persado.source import open_source
+from persado.upstream import skip_unless_changed
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -270,6 +271,8 @@ class PersadoExtractOperator(PersadoStageOperator):
     :param campaign_name: the value of ``{{campaign_name}}`` in file names
     :param group_name: the value of ``{{group_name}}`` in file names
     :param keys_folder: the folder of key files; None is ``keys`` in ``[persado] config_dir``
+    :param only_if_changed: assets of which one must have changed since the last delivery of ``asset``; else a scheduled
+        run is skipped
     """
 
     template_fields: Sequence[str] = ("sql", "conn_id", "orchestration")
@@ -293,9 +296,11 @@ class PersadoExtractOperator(PersadoStageOperator):
         campaign_name: str | None = None,
         group_name: str | None = None,
         keys_folder: str | Path | None = None,
+        only_if_changed: Sequence[str] = (),
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        self.only_if_changed = tuple(only_if_changed)
         self.sql = sql
         self.conn_id = conn_id
         self.selection = Selection(
@@ -326,6 +331,7 @@ class PersadoExtractOperator(PersadoStageOperator):
 
     def begin(self, context: Context, progress: Progress) -> Begun:
         """Look at everything that can be known to fail later, before the query runs."""
+        skip_unless_changed(context, self.asset, self.only_if_changed, self.log)
         values = self._name_values(context)
         Names(self.settings, values).check()
         self.selection.check()

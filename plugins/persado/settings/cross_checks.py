@@ -10,7 +10,6 @@ from persado.settings.delivery import Delivery
 from persado.settings.filename import FilenameTemplate
 from persado.settings.folder import is_file, read_text
 from persado.settings.problems import at, did_you_mean
-from persado.settings.workflow import Scheduled, WhenChanged
 from persado.settings.yaml_text import Source
 
 
@@ -22,19 +21,11 @@ def mistakes(delivery: Delivery, orchestration: Source, data_template: Source) -
     :param orchestration: the orchestration's file
     :param data_template: the data template's file
     """
-    yield from _not_built(delivery, orchestration)
     yield from _query(delivery, orchestration)
     yield from _public_key(delivery)
     yield from _campaign(delivery)
     yield from _columns(delivery, data_template)
     yield from _loop(delivery, orchestration)
-
-
-def _not_built(delivery: Delivery, source: Source) -> Iterator[ConfigurationError]:
-    """Refuse what the design has and the DAGs do not yet: silently left out, it would send what it should not."""
-    workflow = delivery.orchestration.workflow
-    if isinstance(workflow, Scheduled) and workflow.only_if_changed:
-        yield at(source, ("workflow", "only_if_changed"), "is not built yet. Remove it, or use when_changed.")
 
 
 def _query(delivery: Delivery, source: Source) -> Iterator[ConfigurationError]:
@@ -100,6 +91,8 @@ def _columns(delivery: Delivery, source: Source) -> Iterator[ConfigurationError]
 
 def _loop(delivery: Delivery, source: Source) -> Iterator[ConfigurationError]:
     workflow = delivery.orchestration.workflow
-    if isinstance(workflow, WhenChanged) and delivery.asset in workflow.when_changed:
-        message = "waits for the orchestration's own deliveries. Name what it depends on instead."
-        yield at(source, ("workflow", "when_changed", workflow.when_changed.index(delivery.asset)), message)
+    for key in ("when_changed", "only_if_changed"):
+        assets = getattr(workflow, key, ())
+        if delivery.asset in assets:
+            message = "waits for the orchestration's own deliveries. Name what it depends on instead."
+            yield at(source, ("workflow", key, assets.index(delivery.asset)), message)

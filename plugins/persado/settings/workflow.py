@@ -60,7 +60,10 @@ class Scheduled(Strict):
     )
     only_if_changed: Assets = Field(
         default=(),
-        description="Assets of which one must have changed since the last run; else the run is skipped. Not built yet.",
+        description=(
+            "Assets of which one must have changed since the last delivery began; else a scheduled run is skipped. A"
+            " run that a person starts always sends."
+        ),
         examples=[["warehouse_customers"]],
     )
 

@@ -1,0 +1,58 @@
+"""Whether what a delivery depends on has changed since the last one: ``only_if_changed``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import Asset
+from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk.execution_time.context import InletEventsAccessor
+
+from persado.ledger import Ledger
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+def skip_unless_changed(context: Context, asset: Asset | None, upstream: Sequence[str], log: Any) -> None:
+    """
+    Skip a scheduled run if no upstream asset was updated since the last delivery began.
+
+    A run that a person or another DAG started always goes on; so does the first delivery, and the run of the last
+    delivery when it is cleared. What was updated while the last delivery ran counts as changed: it may have come too
+    late for its query.
+
+    :param context: the task's context
+    :param asset: the asset that stands for the delivery, an inlet of the task
+    :param upstream: names or URIs of the assets that it depends on; none: the run goes on
+    :param log: the task's logger
+    :raises AirflowSkipException: if nothing has changed
+    """
+    run = context["dag_run"]
+    if not upstream or asset is None or run.run_type != "scheduled":
+        return
+    last = Ledger(context, asset).last_delivery()
+    if last is None or last.since is None:
+        log.info("Nothing was delivered before, so it does not matter whether %s changed", " or ".join(upstream))
+        return
+    if last.run_id == run.run_id:
+        log.info("This run is the one that was delivered last: it is sent again")
+        return
+    changed = [name for name in upstream if len(_events(name).after(last.since.isoformat()).limit(1))]
+    if changed:
+        log.info("%s changed since the last delivery began, %s", " and ".join(changed), last.since)
+        return
+    for name in upstream:
+        if not len(_events(name).limit(1)):
+            log.warning("The asset %s was never updated. Is its name in only_if_changed spelled right?", name)
+    raise AirflowSkipException(
+        f"nothing is sent: {', '.join(upstream)} did not change since the last delivery began, {last.since}"
+    )
+
+
+def _events(name: str) -> InletEventsAccessor:
+    """Give an asset's events, also of an asset that Airflow does not know (yet), which an inlet could not be."""
+    if "://" in name:
+        return InletEventsAccessor(asset_uri=Asset(uri=name).uri)
+    return InletEventsAccessor(asset_name=name)

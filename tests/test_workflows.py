@@ -1,0 +1,90 @@
+"""When an orchestration runs, and whom its deliveries set going."""
+
+from __future__ import annotations
+
+import itertools
+from datetime import datetime
+from typing import Any
+
+import pytest
+from support.airflow_runs import Project, airflow_database, project, run_dag, task_states
+
+__all__ = ["airflow_database", "project"]
+
+SETTINGS = {"filename_template": "out.csv"}
+NUMBERS = itertools.count()
+
+
+class Upstream:
+    """An asset that a DAG of its own updates."""
+
+    def __init__(self) -> None:
+        self.name = f"upstream_{next(NUMBERS)}"
+
+    def update(self) -> None:
+        from airflow.providers.standard.operators.empty import EmptyOperator
+        from airflow.sdk import DAG, Asset
+
+        with DAG(f"updates_{self.name}", schedule=None, start_date=datetime(2020, 1, 1)) as dag:
+            EmptyOperator(task_id="update", outlets=[Asset(self.name)], on_execute_callback=lambda context: None)
+        assert run_dag(dag).state == "success"
+
+
+class Scheduled:
+    """An orchestration with `only_if_changed`."""
+
+    def __init__(self, project: Project, *upstream: str) -> None:
+        self.project = project
+        self.name = f"scheduled_{next(NUMBERS)}"
+        workflow = {"schedule": "0 6 * * *", "only_if_changed": list(upstream)}
+        project.describe(self.name, "SELECT 1 AS a", settings=SETTINGS, workflow=workflow)
+
+    def run(self, run_type: str = "scheduled") -> str:
+        """Run it as if the schedule had started it; give how its first task ended."""
+        from persado.dag_factory import make_dag
+
+        configuration = self.project.load()
+        assert not configuration.errors
+        dag = make_dag(configuration.deliveries[self.name])
+
+        def started_by(context: Any) -> None:
+            context["dag_run"].run_type = run_type
+
+        dag.get_task("extract").pre_execute = started_by
+        run = dag.test()
+        assert run.state == "success"
+        assert len(set(task_states(run).values())) == 1
+        return task_states(run)["extract"]
+
+
+def test_a_scheduled_run_is_skipped_unless_an_upstream_asset_changed(
+    project: Project, capfd: pytest.CaptureFixture[str]
+) -> None:
+    first, second = Upstream(), Upstream()
+    for upstream in (first, second):
+        upstream.update()
+    scheduled = Scheduled(project, first.name, second.name)
+    assert scheduled.run() == "success"
+    assert "Nothing was delivered before" in capfd.readouterr().out
+
+    for path in project.inbox.iterdir():
+        path.unlink()
+    assert scheduled.run() == "skipped"
+    assert "did not change since the last delivery began" in capfd.readouterr().out
+    assert project.arrived() == {}
+    assert scheduled.run("manual") == "success"
+
+    second.update()
+    assert scheduled.run() == "success"
+    assert f"{second.name} changed since the last delivery began" in capfd.readouterr().out
+    assert scheduled.run() == "skipped"
+
+
+def test_an_upstream_asset_that_nothing_updates_is_told(project: Project, capfd: pytest.CaptureFixture[str]) -> None:
+    scheduled = Scheduled(project, "mistyped", "s3://bucket/mistyped")
+    assert scheduled.run() == "success"
+    capfd.readouterr()
+    assert scheduled.run() == "skipped"
+    log = capfd.readouterr().out
+    for name in ("mistyped", "s3://bucket/mistyped"):
+        assert f"The asset {name} was never updated. Is its name in only_if_changed spelled right?" in log
