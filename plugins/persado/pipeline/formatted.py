@@ -48,6 +48,24 @@ def formatted_text(connection: Any, sql: str, selection: Selection, settings: Se
     :raises RejectedError: once all rows are read, if they break the contract
     :raises TransientError: where the database was out of reach or busy
     """
+    with _copied(connection, sql, selection, settings) as copied:
+        if copied is not None:
+            yield FormattedText(*copied)
+            return
     with extract(connection, sql, nan_text=settings.nan_text) as rows:
         headers, batches = selected(rows, selection)
         yield FormattedText(headers, parts(batches, headers, settings), rows.path)
+
+
+@contextmanager
+def _copied(
+    connection: Any, sql: str, selection: Selection, settings: Settings
+) -> Iterator[tuple[tuple[str, ...], Iterator[Block], str] | None]:
+    """Let the database format the rows, where it can."""
+    if type(connection).__module__.partition(".")[0] != "psycopg":
+        yield None
+        return
+    from persado.pipeline import postgres_copy
+
+    with postgres_copy.copied(connection, sql, selection, settings) as copied:
+        yield copied and (*copied, postgres_copy.READ_BY)

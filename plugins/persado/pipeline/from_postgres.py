@@ -41,9 +41,7 @@ def read(connection: Any, sql: str, nan_text: str | None) -> Iterator[Result]:
     from persado.pipeline.postgres_types import PostgresTypes
 
     types = PostgresTypes(connection)
-    # A cursor lives in a transaction.
-    with connection.transaction() if connection.autocommit else nullcontext():
-        translating(lambda: connection.execute(_SESSION), "prepare")
+    with prepared(connection):
         with closing(_cursor(connection)) as cursor:
             translating(lambda: cursor.execute(sql), "prepare")
             columns = tuple(entry.name for entry in cursor.description)
@@ -55,6 +53,27 @@ def read(connection: Any, sql: str, nan_text: str | None) -> Iterator[Result]:
         with closing(_cursor(connection)) as cursor:
             translating(lambda: cursor.execute(sql), "prepare")
             yield columns, fetch(cursor, columns, _maker(columns, kinds, nan_text))
+
+
+@contextmanager
+def prepared(connection: Any) -> Iterator[None]:
+    """Open a transaction, in which alone a cursor lives, and let the server write values in one way."""
+    with connection.transaction() if connection.autocommit else nullcontext():
+        translating(lambda: connection.execute(_SESSION), "prepare")
+        yield
+
+
+def described(connection: Any, sql: str) -> list[tuple[str, int]]:
+    """
+    Tell the names and the types of a query's columns, without running it.
+
+    :param connection: an open psycopg connection, prepared
+    :param sql: one statement that gives rows
+    :raises ConfigurationError: for one that PostgreSQL refuses
+    """
+    with closing(_cursor(connection)) as cursor:
+        translating(lambda: cursor.execute(sql), "prepare")
+        return [(entry.name, entry.type_code) for entry in cursor.description]
 
 
 def _cursor(connection: Any) -> Any:

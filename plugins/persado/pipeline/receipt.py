@@ -44,7 +44,7 @@ class Handover(_Frozen):
     :param rows: the rows of the delivery
     :param artifacts: the files as the last stage left them
     :param stages: what the stages did so far, in order
-    :param read_by: how the rows were read: ``postgres-cursor``, ``duckdb-arrow`` or ``dbapi``
+    :param read_by: how the rows were read: ``postgres-copy``, ``postgres-cursor``, ``duckdb-arrow`` or ``dbapi``
     :param query_sha256: the SHA-256 of the query as it was run
     :param key_fingerprint: the OpenPGP key that the files are encrypted to
     :param warnings: what did not stop the delivery but should be seen

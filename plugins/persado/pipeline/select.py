@@ -27,7 +27,7 @@ def selector(
     """
     if columns is None:
         return tuple(available), lambda batch: batch
-    positions = [None if column.constant else _find(column, available) for column in columns]
+    positions = source_positions(available, columns)
     headers = tuple(column.name for column in columns)
 
     def select(batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -38,6 +38,17 @@ def selector(
         return pa.RecordBatch.from_arrays(arrays, names=list(headers))
 
     return headers, select
+
+
+def source_positions(available: Sequence[str], columns: Sequence[Column]) -> list[int | None]:
+    """
+    Tell where in the query's columns each wanted one is; None for a constant.
+
+    :param available: the query's columns
+    :param columns: what the data template wants
+    :raises ConfigurationError: for a column that the query does not give
+    """
+    return [None if column.constant else _find(column, available) for column in columns]
 
 
 def _find(column: Column, available: Sequence[str]) -> int:

@@ -42,6 +42,7 @@ import pyarrow as pa
 from persado.errors import ConfigurationError
 
 ODD_YEAR = "expected a date between the years 0001 and 9999, got one outside or an infinite one; mend the query"
+NO_NAN = "NaN or Infinity has no agreed text; set nan_text, or mend the query"
 
 _SECOND = 1_000_000
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -110,7 +111,7 @@ def duration(months: int, days: int, microseconds: int) -> str:
 def _number(value: float | decimal.Decimal, nan_text: str | None) -> str:
     if not _is_finite(value):
         if nan_text is None:
-            raise NoTextError("NaN or Infinity has no agreed text; set nan_text, or mend the query")
+            raise NoTextError(NO_NAN)
         return nan_text
     if isinstance(value, float):
         return repr(float(value))

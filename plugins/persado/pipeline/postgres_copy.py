@@ -1,0 +1,205 @@
+"""
+Let PostgreSQL format the rows: COPY writes the text, and no Python object is made of a value.
+
+Where a setting or a type has no exact counterpart there, the rows take the way through Arrow instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import psycopg
+from psycopg.pq import ExecStatus, TransactionStatus
+
+from persado.errors import TransientError
+from persado.pipeline.delimited import header
+from persado.pipeline.from_postgres import described, prepared
+from persado.pipeline.parts import Block
+from persado.pipeline.postgres_text import Expression, Marks, expressions, literal
+from persado.pipeline.query_errors import translating
+from persado.pipeline.requote import Requoting, is_mendable
+from persado.pipeline.select import source_positions
+from persado.pipeline.selection import Selection
+from persado.settings.columns import Column
+from persado.settings.file_settings import Settings
+
+READ_BY = "postgres-copy"
+
+_CACHED = 1 << 17  # so many bytes are mended at once
+
+Lines = list[Any]
+"""Rows of text, each with its line end: bytes, or views of them."""
+
+Copied = tuple[tuple[str, ...], Iterator[Block]]
+"""The headers, and the blocks of text as :func:`persado.pipeline.parts.parts` gives them."""
+
+
+@contextmanager
+def copied(connection: Any, sql: str, selection: Selection, settings: Settings) -> Iterator[Copied | None]:
+    """
+    Run a query.
+
+    :param connection: an open psycopg connection
+    :param sql: one statement that gives rows
+    :param selection: what the data template says about rows
+    :param settings: how they are written
+    :return: None where COPY cannot give exactly the text that the settings ask for
+    """
+    if selection.transform or selection.contract or (settings.split and settings.split.megabytes):
+        yield None
+        return
+    with prepared(connection):
+        plan = _plan(connection, sql, selection.columns, settings) if is_mendable(settings) else None
+        if plan is None or not _is_accepted(connection, plan.copy(" LIMIT 0")):
+            yield None
+            return
+        with connection.transaction(), connection.cursor().copy(plan.copy()) as copy:
+            yield plan.headers, _blocks(copy, plan, settings)
+            if connection.pgconn.transaction_status == TransactionStatus.ACTIVE:
+                raise psycopg.Rollback  # nobody wants the rest
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What is asked of the server, and what its answer means."""
+
+    headers: tuple[str, ...]
+    names: tuple[str, ...]
+    select: str
+    options: str
+    marks: Marks
+
+    def copy(self, limit: str = "") -> bytes:
+        return f"COPY ({self.select}{limit}) TO STDOUT ({self.options})".encode()
+
+
+def _plan(connection: Any, sql: str, columns: Sequence[Column] | None, settings: Settings) -> _Plan | None:
+    names, oids = zip(*described(connection, sql), strict=True)
+    marks = Marks()
+    found = expressions(connection, oids, marks, settings.nan_text)
+    if found is None or len(set(names)) < len(names):  # the way through Arrow says what is wrong
+        return None
+    if columns is None:
+        headers, sent = names, found
+    else:
+        headers = tuple(column.name for column in columns)
+        positions = source_positions(names, columns)
+        sent = [
+            _constant(column.value) if position is None else found[position]
+            for column, position in zip(columns, positions, strict=True)
+        ]
+    if settings.row_number:
+        sent = [Expression("row_number() OVER ()", number=True), *sent]
+    if settings.quote_mode == "all":
+        null = literal(settings.null_text)
+        sent = [Expression(f"CASE WHEN {e.sql} IS NULL THEN {null} ELSE concat({e.sql}) END") for e in sent]
+    select = ", ".join(f"{e.sql} AS s{number}" for number, e in enumerate(sent))
+    given = ", ".join(f"c{number}" for number in range(len(names)))
+    # OFFSET 0 lets the server compute each column once, however often its expression names it. A query may end with
+    # a semicolon, or with a comment that takes its whole line.
+    query = sql.rstrip().rstrip(";")
+    return _Plan(
+        headers,
+        names,
+        f"SELECT {select} FROM (SELECT * FROM (\n{query}\n) AS query ({given}) OFFSET 0) AS query",  # noqa: S608 - the query is what is asked for
+        _options(sent, settings),
+        marks,
+    )
+
+
+def _constant(value: str | int | bool | None) -> Expression:
+    if value is None:
+        return Expression("NULL::text")
+    if isinstance(value, str):
+        return Expression(f"{literal(value)}::text")
+    return Expression(literal(str(value).lower()) + "::text", number=not isinstance(value, bool))
+
+
+def _options(sent: Sequence[Expression], settings: Settings) -> str:
+    options = [
+        "FORMAT csv",
+        f"DELIMITER {literal(settings.field_delimiter)}",
+        f"NULL {literal(settings.null_text)}",
+        "ENCODING 'UTF8'",
+    ]
+    if settings.quote_mode in {"all", "all_non_null"}:
+        options.append("FORCE_QUOTE *")
+    elif settings.quote_mode == "all_non_numeric":
+        enclosed = [f"s{number}" for number, e in enumerate(sent) if not e.number]
+        options += [f"FORCE_QUOTE ({', '.join(enclosed)})"] if enclosed else []
+    return ", ".join(options)
+
+
+def _is_accepted(connection: Any, statement: bytes) -> bool:
+    """Try a statement without rows: other servers that speak PostgreSQL's language may lack something."""
+    try:
+        with connection.transaction(), connection.cursor().copy(statement) as copy:
+            return not copy.read()
+    except psycopg.Error:
+        return False
+
+
+def _blocks(copy: psycopg.Copy, plan: _Plan, settings: Settings) -> Iterator[Block]:
+    head = header(plan.headers, settings)
+    part, first_row = 1, 1
+    rows_a_part = left = settings.split.rows if settings.split else None
+    requoting = Requoting(settings)
+    yield part, 0, head
+    for lines in _lines(copy):
+        rest = lines
+        while rest:
+            if left == 0:
+                part, left = part + 1, rows_a_part
+                yield part, 0, head
+            now, rest = rest[:left], rest[len(rest) if left is None else left :]
+            text = plan.marks.resolved(now, plan.names, first_row)
+            yield part, len(now), requoting.mended(text, len(now))
+            first_row += len(now)
+            left = None if left is None else left - len(now)
+
+
+def _lines(copy: psycopg.Copy) -> Iterator[Lines]:
+    """Give the rows, some at a time."""
+    rows, announced = 0, None
+    while announced is None:
+        lines, announced = translating(partial(_received, copy), "run")
+        rows += len(lines)
+        yield lines
+    if rows != announced:
+        raise TransientError(f"PostgreSQL announced {announced} rows and sent {rows}; run the delivery again")
+
+
+def _received(copy: psycopg.Copy) -> tuple[Lines, int | None]:
+    """
+    Receive the next rows: the server sends each in a message of its own.
+
+    psycopg's own loop costs more for a row than PostgreSQL needs to make it, so that it is left to wait only.
+
+    :return: the rows, and at the end how many there were in all
+    """
+    connection = copy.connection.pgconn
+    lines: Lines = []
+    size = 0
+    while line := copy.read():
+        length = len(line)
+        while length > 0:
+            lines.append(line)
+            size += length
+            if size >= _CACHED:
+                return lines, None
+            length, line = connection.get_copy_data(1)
+        if length < 0:
+            return lines, _end(connection)
+    return lines, copy.cursor.rowcount
+
+
+def _end(connection: Any) -> int:
+    """Take the result of the whole, whatever it is, so that the connection can be used again."""
+    result, *_ = iter(connection.get_result, None)
+    if result.status != ExecStatus.COMMAND_OK:
+        raise psycopg.errors.error_from_result(result)
+    return int(result.command_tuples)

@@ -1,0 +1,321 @@
+"""What a database formats itself is, byte for byte, what the way through Arrow gives."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+import psycopg
+import pytest
+from hypothesis import assume
+from hypothesis import given as hypothesis_given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from support import postgres
+from support.tabular import file_of, settings
+
+from persado.errors import ConfigurationError
+from persado.pipeline.extract import extract
+from persado.pipeline.formatted import formatted_text
+from persado.pipeline.parts import parts
+from persado.pipeline.selection import Selection
+from persado.settings.columns import Column
+from persado.settings.file_settings import Settings
+
+COPIED, BY_ARROW = "postgres-copy", "postgres-cursor"
+
+
+@pytest.fixture(scope="module")
+def pg() -> Iterator[psycopg.Connection[Any]]:
+    with postgres.connect() as connection:
+        connection.execute("""
+            SET TimeZone = 'America/New_York'; SET DateStyle = 'SQL, DMY'; SET IntervalStyle = 'postgres_verbose';
+            SET extra_float_digits = 0; SET bytea_output = 'escape'; SET client_encoding = 'LATIN1';
+            SET standard_conforming_strings = off
+        """)
+        connection.execute("""
+            CREATE TYPE pg_temp.mood AS ENUM ('happy', 'so, so');
+            CREATE DOMAIN pg_temp.percent AS numeric(5,2);
+            CREATE TEMPORARY TABLE given
+              (t text, v varchar, i int, n numeric, f float8, r real, d date, s timestamp, z timestamptz, b bool)
+        """)
+        connection.commit()
+        yield connection
+
+
+def written(connection: Any, sql: str, wanted: Settings, selection: Selection | None = None) -> tuple[str, bytes]:
+    """Give the path taken and the file."""
+    with formatted_text(connection, sql, selection or Selection(), wanted) as text:
+        return text.read_by, b"".join(block for _, _, block in text.blocks)
+
+
+# Values of each type, in SQL.
+TYPES = {
+    "smallint": ["-32768", "0", "7"],
+    "int": ["-2147483648", "2147483647"],
+    "bigint": ["9007199254740993", "-9223372036854775808"],
+    "oid": ["4294967295"],
+    "numeric": ["1.10", "-0.5", "0", "1e-20", "1e20", "123456789012345678901234567890.123", "repeat('9', 500)"],
+    "numeric(12,2)": ["1", "-0.5", "0"],
+    "real": ["0", "'-0'", "0.1", "100", "16777216e3", "999999.9", "1e6", "1234567", "1e-4", "1e-5", "1e30", "1e-45"],
+    "float8": ["0", "'-0'", "0.1", "0.1::real", "1.0/3", "100", "1e14", "999999999999999", "1e15", "1234567890123456",
+               "1e16", "1e22", "1e23", "1e-4", "0.00012345", "1e-5", "5e-324", "1.7976931348623157e308", "-123456.789"],
+    "bool": ["true", "false"],
+    "text": ["''", "'a'", "' a'", "'a '", "'#'", "'$'", "'a\"b'", "'a,b'", r"E'a\nb'", r"E'a\rb'", r"E'\\'", r"E'\\.'",
+             r"E'a\\'", r"E'\\a\"'", "'NULL'", "'n/a'", r"E'\t'", "'é'", "'🙂'", r"E'\u00a0'", "'a!'", "'!a'", "'-'",
+             "'\"'", "'\"\"'", "', '", "',\",'", "'a:b'", "'a b'", "'a|b'", "'''a'", r"E',\n\\.\n,'"],
+    "varchar": ["'a, b '", "''"],
+    "char(4)": ["'x'", "''", "'abcd'"],
+    '"char"': ["'a'"],
+    "name": ["'pg_class'"],
+    "uuid": ["'0F8FAD5B-D9CB-469F-A165-70867728950E'"],
+    "date": ["'0001-01-01'", "'9999-12-31'", "'2026-02-28'", "'01/02/2026'"],
+    "timestamp": ["'2026-01-02 03:04:05'", "'2026-01-02 03:04:05.5'", "'0001-01-01'", "'1969-12-31 23:59:59.9'",
+                  "'9999-12-31 23:59:59.999999'", "'2026-01-02 03:04:05.000001'"],
+    "timestamptz": ["'2026-01-02 03:04:05+05:30'", "'1800-01-01 00:00 America/New_York'", "'2026-03-08 02:30:00'",
+                    "'9999-12-31 23:59:59.999999+00'", "'2026-07-01 00:00:00.25-05'", "'0001-02-01 00:00:00+00'"],
+    "time": ["'05:06:07'", "'05:06:07.5'", "'24:00:00'", "'23:59:59.999999'"],
+    "interval": ["'14 months'", "'-14 months 3 days'", "'1 month -3 days 04:05:06.5'", "'0 seconds'"],
+    "bytea": ["'abc'", "''"],
+    "json": ["""'{"a":  1.10, "b": [1e400]}'""", """'"x, y"'""", "'null'"],
+    "jsonb": ["""'{"b": 1, "a": 1.10}'""", "'[]'"],
+    "inet": ["'10.0.0.1'", "'10.0.0.1/8'", "'::ffff:1.2.3.4'"],
+    "cidr": ["'10.0.0.0/8'"],
+    "macaddr": ["'08:00:2b:01:02:03'"],
+    "bit(4)": ["B'0101'"],
+    "varbit": ["B'01'"],
+    "xml": ["'<a/>'"],
+    "int[]": ["ARRAY[1, NULL, 3]", "ARRAY[[1, 2], [3, 4]]", "'{}'", "'[0:1]={1,2}'"],
+    "text[]": [r"""ARRAY['a', 'b "c"', NULL, '', 'NULL', E'\n\t\x01\x7f\\/', 'é🙂', '<&>']"""],
+    "bool[]": ["ARRAY[true, NULL, false]"],
+    "uuid[]": ["ARRAY['0F8FAD5B-D9CB-469F-A165-70867728950E']"],
+    "pg_temp.mood": ["'happy'", "'so, so'"],
+    "pg_temp.percent": ["12.5", "100"],
+}  # fmt: skip
+# These go through Arrow, in whose text nothing is lost either.
+THROUGH_ARROW = {
+    "money": ["'-1234.50'"],
+    "timetz": ["'05:06:07.5+02'"],
+    "numeric[]": ["ARRAY[1.10, NULL]"],
+    "float8[]": ["ARRAY[0.1, 1e16]"],
+    "timestamp[]": ["ARRAY['2026-01-02 03:04:05.5']"],
+    "point": ["'(1,2.5)'"],
+    "pg_temp.mood[]": ["ARRAY['happy']"],
+}
+
+NOT_FINITE = [("float8", "NaN"), ("real", "-Infinity"), ("numeric", "NaN"), ("numeric", "Infinity")]
+OUT_OF_CALENDAR = [
+    ("date", "infinity"),
+    ("date", "0044-03-15 BC"),
+    ("date", "10000-01-01"),
+    ("timestamp", "-infinity"),
+    ("timestamp", "10000-01-01"),
+    ("timestamptz", "infinity"),
+]
+
+SETTINGS: list[dict[str, Any]] = [
+    {},
+    {"quote_mode": "all"},
+    {"quote_mode": "all", "null_text": "NULL", "escape_character": "\\"},
+    {"quote_mode": "all_non_null", "null_text": "NULL"},
+    {"quote_mode": "all_non_null", "escape_character": "\\", "line_ending": "CRLF"},
+    {"quote_mode": "all_non_numeric", "row_number": "row"},
+    {"quote_mode": "all_non_numeric", "escape_character": "\\", "nan_text": "NaN"},
+    {"escape_character": "\\"},
+    {"escape_character": "'", "null_text": "n/a"},
+    {"line_ending": "CRLF", "null_text": "NULL", "file_format": "tsv"},
+    {"file_format": "psv", "header": False, "row_number": "n"},
+    {"file_format": "custom", "delimiter": ":", "nan_text": "#"},
+    {"file_format": "custom", "delimiter": " "},
+]
+
+
+def rows(type_: str, values: list[str]) -> str:
+    """Give a query of some values and a NULL, twice, with another column between."""
+    union = " UNION ALL ".join(f"SELECT CAST({value} AS {type_}) AS x" for value in [*values, "NULL"])
+    return f"SELECT x AS \"X, x\", 'é' AS b, x AS c FROM ({union}) AS t"
+
+
+@pytest.mark.parametrize("wanted", SETTINGS, ids=str)
+def test_every_type_in_every_kind_of_setting(wanted: dict[str, Any], pg: Any) -> None:
+    for type_, values in TYPES.items():
+        sql = rows(type_, values)
+        read_by, text = written(pg, sql, settings(**wanted))
+        assert (type_, read_by, text) == (type_, COPIED, file_of(pg, sql, **wanted))
+
+
+@pytest.mark.parametrize("type_", THROUGH_ARROW)
+def test_types_without_an_exact_text_in_sql_go_through_arrow(type_: str, pg: Any) -> None:
+    sql = rows(type_, THROUGH_ARROW[type_])
+    assert written(pg, sql, settings()) == (BY_ARROW, file_of(pg, sql))
+
+
+PIECES = [*"aé🙂,;|\t\"'\\\n\r #!$1e:^.\x01\x7f\xa0", "\r\n", "\\.", ", ", '",', "NULL"]
+TEXT = st.lists(st.sampled_from(PIECES), max_size=5).map("".join)
+MOMENT = st.datetimes(dt.datetime(1, 2, 1), dt.datetime(9999, 12, 30))
+FLOAT = st.floats(allow_nan=False, allow_infinity=False)
+FLOAT_32 = st.floats(allow_nan=False, allow_infinity=False, width=32)
+DECIMAL = st.decimals(-(10**20), 10**20, allow_nan=False, allow_infinity=False)
+ROW = st.tuples(
+    *(
+        st.none() | kind
+        for kind in (
+            TEXT,
+            TEXT,
+            st.integers(-(2**31), 2**31 - 1),
+            DECIMAL | st.sampled_from([Decimal("1.10"), Decimal("1E-30")]),
+            FLOAT | st.integers(-(2**60), 2**60).map(float),
+            FLOAT_32,
+            st.dates(),
+            MOMENT,
+            MOMENT.map(lambda moment: moment.replace(tzinfo=dt.UTC)),
+            st.booleans(),
+        )
+    )
+)
+
+
+@st.composite
+def all_settings(draw: st.DrawFn) -> dict[str, Any]:
+    delimiter = draw(st.sampled_from([*",\t|; #^:'\\"]))
+    escape = draw(st.sampled_from([None, *"\\\"^'#!"]))
+    null_text = draw(st.sampled_from(["", "NULL", "n/a", "-1", "true", "\\N", " ", "#", "\\."]))
+    assume(escape != delimiter and delimiter not in null_text)
+    return {
+        "file_format": "custom",
+        "delimiter": delimiter,
+        "escape_character": escape,
+        "quote_mode": draw(st.sampled_from(["all", "all_non_null", "special_characters", "all_non_numeric"])),
+        "null_text": null_text,
+        "line_ending": draw(st.sampled_from(["LF", "CRLF"])),
+    }
+
+
+@hypothesis_settings(max_examples=80, deadline=None, derandomize=True)
+@hypothesis_given(st.lists(ROW, max_size=6), all_settings())
+def test_any_values_in_any_settings(pg: Any, values: list[Any], wanted: dict[str, Any]) -> None:
+    pg.execute("DELETE FROM given")
+    with pg.cursor() as cursor:
+        cursor.executemany("INSERT INTO given VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)", values)
+    sql = "SELECT * FROM given ORDER BY ctid"
+    read_by, text = written(pg, sql, settings(**wanted))
+    null_text = wanted["null_text"]
+    unlike_any_value = null_text not in {" ", "#", "\\."} and (wanted["escape_character"] or '"') not in null_text
+    assert read_by == (COPIED if unlike_any_value or wanted["quote_mode"] == "all" else read_by)
+    assert text == file_of(pg, sql, **wanted)
+
+
+@pytest.mark.parametrize(
+    ("type_", "value", "problem"),
+    [
+        *((type_, value, "NaN or Infinity has no agreed text; set nan_text") for type_, value in NOT_FINITE),
+        *((type_, value, "expected a date between the years 0001 and 9999") for type_, value in OUT_OF_CALENDAR),
+    ],
+)
+def test_values_without_a_text_are_refused_with_their_row_and_column(
+    type_: str, value: str, problem: str, pg: Any
+) -> None:
+    sql = f"SELECT i, CASE WHEN i = 20001 THEN '{value}'::{type_} END AS x FROM generate_series(1, 30000) AS t(i)"
+    for quote_mode in ("special_characters", "all"):
+        with pytest.raises(ConfigurationError, match=rf"^row 20001, column 'x': {problem}"):
+            written(pg, sql, settings(quote_mode=quote_mode))
+        assert pg.execute("SELECT 1").fetchone() == (1,)
+
+
+@pytest.mark.parametrize(("type_", "value"), NOT_FINITE)
+@pytest.mark.parametrize("nan_text", ["NaN", "#", "", "a,b"])
+def test_the_text_of_what_is_no_number(type_: str, value: str, nan_text: str, pg: Any) -> None:
+    sql = f"SELECT '{value}'::{type_} AS x, NULL::{type_} AS y, 1::{type_} AS z"
+    wanted = {"nan_text": nan_text, "file_format": "tsv"}
+    assert written(pg, sql, settings(**wanted)) == (COPIED, file_of(pg, sql, **wanted))
+
+
+def test_the_choice_of_columns_and_constants(pg: Any) -> None:
+    columns = (
+        Column(name="again", from_="B"),
+        Column(name="ü 'x' \\", value='it\'s \\ "constant"'),
+        Column(name="n", value=7),
+        Column(name="yes", value=True),
+        Column(name="nothing", value=None),
+        Column(name="B"),
+    )
+    sql = "SELECT 1 AS a, 'x' AS b, true AS \"B\"; "
+    wanted = settings(quote_mode="all_non_numeric", row_number="row")
+    head = '"row","again","ü \'x\' \\","n","yes","nothing","B"\n'
+    row = '1,"true","it\'s \\ ""constant""",7,"true",,"true"\n'
+    assert written(pg, sql, wanted, Selection(columns=columns)) == (COPIED, (head + row).encode())
+    with pytest.raises(ConfigurationError, match="wants the column 'c', which the query does not give"):
+        written(pg, sql, wanted, Selection(columns=(Column(name="c"),)))
+
+
+def test_parts_of_so_many_rows(pg: Any) -> None:
+    sql = "SELECT i, 'row ' || i AS text FROM generate_series(1, 120000) AS t(i)"
+    wanted = settings(split={"rows": 50_000}, row_number="n")
+    found: dict[int, bytes] = {}
+    rows: dict[int, int] = {}
+    with formatted_text(pg, sql, Selection(), wanted) as text:
+        for part, count, block in text.blocks:
+            found[part] = found.get(part, b"") + block
+            rows[part] = rows.get(part, 0) + count
+        assert text.read_by == COPIED
+    with extract(pg, sql) as reference:
+        expected: dict[int, bytes] = {}
+        for part, _, block in parts(reference.batches, reference.columns, wanted):
+            expected[part] = expected.get(part, b"") + block
+    assert rows == {1: 50_000, 2: 50_000, 3: 20_000}
+    assert found == expected
+
+
+NO_COPY: dict[str, tuple[dict[str, Any], Selection]] = {
+    "quote mode none": ({"quote_mode": "none"}, Selection()),
+    "a delimiter of several bytes": ({"file_format": "custom", "delimiter": "é"}, Selection()),
+    "a delimiter inside of numbers": ({"file_format": "custom", "delimiter": "1"}, Selection()),
+    "parts of so many megabytes": ({"split": {"megabytes": 1}}, Selection()),
+}
+
+
+@pytest.mark.parametrize(("wanted", "selection"), NO_COPY.values(), ids=NO_COPY)
+def test_what_copy_cannot_say_goes_through_arrow(wanted: dict[str, Any], selection: Selection, pg: Any) -> None:
+    sql = "SELECT 1.5 AS x, 'a,é' AS y -- that's it"
+    assert written(pg, sql, settings(**wanted), selection) == (BY_ARROW, file_of(pg, sql, **wanted))
+
+
+def test_a_comment_behind_the_semicolon_goes_through_arrow(pg: Any) -> None:
+    assert written(pg, "SELECT 1 AS a; -- done", settings()) == (BY_ARROW, b"a\n1\n")
+    assert written(pg, "SELECT 1 AS a -- done", settings()) == (COPIED, b"a\n1\n")
+
+
+@pytest.mark.parametrize(
+    "sql", ["SELECT 1) AS q) TO STDOUT; SELECT ((1", "SELECT 1; SELECT 2", "DELETE FROM given", ""]
+)
+def test_only_one_select_is_run(sql: str, pg: Any) -> None:
+    with pytest.raises(ConfigurationError):
+        written(pg, sql, settings())
+    pg.rollback()
+
+
+def test_each_column_is_computed_once_and_a_failing_query_shows_no_value(
+    pg: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    sql = "SELECT 1.5 + nextval('counter') AS x FROM generate_series(1, 3)"
+    pg.execute("CREATE TEMPORARY SEQUENCE counter")
+    assert written(pg, sql, settings()) == (COPIED, b"x\n2.5\n3.5\n4.5\n")
+    sql = "SELECT CASE WHEN i < 9999 THEN i ELSE ('secret' || i)::int END FROM generate_series(1, 10000) AS t(i)"
+    with pytest.raises(ConfigurationError, match="SQLSTATE 22P02") as caught:
+        written(pg, sql, settings())
+    assert "secret" not in str(caught.value) + caplog.text
+    assert pg.execute("SELECT 1").fetchone() == (1,)
+
+
+@pytest.mark.parametrize("autocommit", [False, True])
+def test_reading_can_stop_early(autocommit: bool) -> None:
+    with postgres.connect(autocommit=autocommit, row_factory=psycopg.rows.dict_row) as connection:
+        with formatted_text(connection, "SELECT i FROM generate_series(1, 1000000) t(i)", Selection(), settings()) as t:
+            assert [next(t.blocks)[1], next(t.blocks)[1] > 0] == [0, True]
+        assert written(connection, "SELECT 1 AS a", settings()) == (COPIED, b"a\n1\n")
+
+
+def test_no_rows_still_have_a_header(pg: Any) -> None:
+    assert written(pg, 'SELECT 1 AS a, 2 AS "B c" WHERE false', settings()) == (COPIED, b"a,B c\n")
