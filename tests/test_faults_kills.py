@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import random
+import signal
+import subprocess
+import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -16,6 +21,8 @@ from support.proxy import GOOD, Line, Proxy, always
 from support.sftp_server import SftpServer
 from support.sshd import Sshd
 from support.worker import Worker, spawner
+
+from persado.pipeline.pgp_home import gnupg_home
 
 __all__ = ["bench", "nothing_left_behind", "short_pauses", "spawner", "staged"]
 
@@ -90,3 +97,40 @@ def test_a_worker_killed_again_and_again(bench: Bench) -> None:
             proxy.lines = always(GOOD)
             delivery.run()
         bench.check_arrived()
+
+
+# gpg's homes
+
+
+def die_in_a_home(folder: str) -> None:
+    tempfile.tempdir = folder
+    with gnupg_home(agent=True) as home:
+        key = home.command("--passphrase", "", "--quick-generate-key", "Sender", "ed25519", "sign")
+        subprocess.run(key, env=home.environment, check=True, capture_output=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_what_a_killed_worker_left_of_gpg_is_swept(monkeypatch: pytest.MonkeyPatch) -> None:
+    with tempfile.TemporaryDirectory(prefix="pgp-", dir="/tmp") as folder:
+        monkeypatch.setattr(tempfile, "tempdir", folder)
+        assert Worker(partial(die_in_a_home, folder)).outcome().killed
+        (left,) = Path(folder).iterdir()
+        assert list(left.glob("private-keys-v1.d/*.key"))
+        with gnupg_home() as living:
+            assert left.exists()  # it could be a new one
+            for home in (left, living.path):
+                os.utime(home, (0, 0))
+            with gnupg_home():
+                assert living.path.exists()
+                assert not left.exists()
+        assert not list(Path(folder).iterdir())
+        while any(folder in command for command in commands()):
+            time.sleep(0.02)
+
+
+def commands() -> Iterator[str]:
+    """Give the command lines of all processes."""
+    for process in Path("/proc").iterdir():
+        with suppress(OSError):
+            if process.name.isdigit():
+                yield (process / "cmdline").read_text()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +27,9 @@ _AGENT_OPTIONS = "disable-scdaemon\ns2k-count 65011712\n"
 _PASSED_ON = ("PATH", "LD_LIBRARY_PATH")
 # The socket of the agent lies in the home, and its whole path must stay below 108 bytes.
 _LONGEST_TEMPORARY_FOLDER = 60
+_PREFIX = "persado-gpg-"
+# After so many seconds a home has its lock, unless its process was killed.
+_LOCKED_AFTER = 60
 
 
 @dataclass(frozen=True)
@@ -77,7 +82,7 @@ class GnuPGHome:
 @contextmanager
 def gnupg_home(*, agent: bool = False) -> Iterator[GnuPGHome]:
     """
-    Make a home, and remove it with all that it holds, however the block ends.
+    Make a home, and remove it with all that it holds, however the block ends; those of killed processes go as well.
 
     :param agent: allow gpg to start its agent, which private keys need; it is ended, too.
     :raises ConfigurationError: if GnuPG is not installed.
@@ -90,16 +95,44 @@ def gnupg_home(*, agent: bool = False) -> Iterator[GnuPGHome]:
     folder = tempfile.gettempdir()
     if len(folder) > _LONGEST_TEMPORARY_FOLDER:
         folder = "/tmp"  # noqa: S108 - the folder made in it has a random name and mode 0700
-    with tempfile.TemporaryDirectory(prefix="persado-gpg-", dir=folder) as path:
+    _sweep(Path(folder), program)
+    with tempfile.TemporaryDirectory(prefix=_PREFIX, dir=folder) as path, _locked(path):
         home = GnuPGHome(Path(path), program, agent)
         (home.path / "gpg-agent.conf").write_text(_AGENT_OPTIONS)
         try:
             yield home
         finally:
-            if agent:
-                _gpgconf(home, "--kill", "all")
-            # Where /run/user/<uid> exists, every gpg makes a folder for sockets there.
-            _gpgconf(home, "--remove-socketdir")
+            _end(home)
+
+
+def _sweep(folder: Path, program: str) -> None:
+    """Remove the homes of processes that were killed; the lock of a living one is taken."""
+    for path in folder.glob(f"{_PREFIX}*"):
+        with suppress(OSError):
+            found = path.lstat()
+            if found.st_uid == os.geteuid() and time.time() - found.st_mtime > _LOCKED_AFTER:
+                with _locked(path):
+                    _end(GnuPGHome(path, program, has_agent=True))
+                    shutil.rmtree(path)
+
+
+@contextmanager
+def _locked(path: str | Path) -> Iterator[None]:
+    """Hold a folder's lock, which ends with the process, however that ends."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _end(home: GnuPGHome) -> None:
+    """End what runs with a home."""
+    if home.has_agent:
+        _gpgconf(home, "--kill", "all")
+    # Where /run/user/<uid> exists, every gpg makes a folder for sockets there.
+    _gpgconf(home, "--remove-socketdir")
 
 
 def _gpgconf(home: GnuPGHome, *arguments: str) -> None:
