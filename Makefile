@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run up test lint format lock setup clean
+.PHONY: help run up test soak lint format lock setup clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -18,6 +18,9 @@ up: ## The same, then leave Airflow and its UI running until Ctrl-C
 
 test: setup lint ## Install what is missing, then run every check and every test
 	$(VENV)/pytest --numprocesses 3 --dist loadgroup
+
+soak: setup ## Deliver 200 files in a row over a line that breaks one connection in five
+	$(VENV)/pytest tests/test_faults_soak.py --soak 200 --capture no
 
 lint: setup ## Check style, formatting and types
 	$(VENV)/ruff check

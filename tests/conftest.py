@@ -8,6 +8,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import pytest
+
 _REPO = Path(__file__).parents[1]
 _HOME = Path(tempfile.mkdtemp(prefix="persado-tests-"))
 atexit.register(shutil.rmtree, _HOME, ignore_errors=True)
@@ -22,3 +24,8 @@ os.environ |= {
     "AIRFLOW__CORE__UNIT_TEST_MODE": "False",
     "AIRFLOW__PERSADO__CONFIG_DIR": str(_HOME / "persado"),
 }
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let the soak be as long as one wants."""
+    parser.addoption("--soak", type=int, default=20, metavar="N", help="deliveries in a row over a bad line (20)")

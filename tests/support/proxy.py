@@ -53,9 +53,13 @@ def always(line: Line) -> Lines:
 
 
 def one_in(chance: int, up: int, seed: int) -> Lines:
-    """Cut one connection in so many, after any number of bytes up to a bound, the same at every run."""
+    """Cut one connection in so many, half of them early, the others anywhere; the same ones at every run."""
     draw = random.Random(seed)
-    return lambda connection: Line(up=draw.randrange(up)) if draw.randrange(chance) == 0 else GOOD
+
+    def line(connection: int) -> Line:
+        return Line(up=draw.randrange(draw.choice((3500, up)))) if draw.randrange(chance) == 0 else GOOD
+
+    return line
 
 
 @dataclass
