@@ -21,6 +21,7 @@ from persado.operators import (
     PersadoSuccessFileOperator,
     PersadoUploadOperator,
 )
+from persado.run_params import run_params
 from persado.settings import Delivery, Scheduled, WhenChanged
 
 RETRIES = 5
@@ -45,7 +46,7 @@ def make_dag(delivery: Delivery) -> DAG:
         start_date=_start(delivery),
         catchup=False,
         max_active_runs=1,  # two runs may write the same file name
-        params={name: _param(schema) for name, schema in orchestration.params.items()},
+        params={name: _param(schema) for name, schema in orchestration.params.items()} | run_params(),
         tags=sorted(
             {"persado", delivery.destination_name, *orchestration.tags, *(["pii"] if delivery.has_pii else [])}
         ),
@@ -118,12 +119,14 @@ def _stages(delivery: Delivery) -> None:
         "group_name": orchestration.group_name,
         "keys_folder": keys_folder,
         "only_if_changed": getattr(orchestration.workflow, "only_if_changed", ()),
+        "origins": delivery.origins,
+        "persado_conn_id": delivery.destination.connection,
     }
     last_of_all: dict[str, Any] = {"outlets": [asset]}
     at_site = site if settings.success_file else site | last_of_all
     last: BaseOperator
     if orchestration.execution == "streamed":
-        last = PersadoDeliverOperator(task_id="deliver", **source, **at_site)
+        last = PersadoDeliverOperator(task_id="deliver", **(source | at_site))
     else:
         last = PersadoExtractOperator(task_id="extract", **source, **shared)
         last = PersadoFormatOperator(task_id="format", previous=last.output, **shared)

@@ -14,9 +14,21 @@ customer's value.
 
 from __future__ import annotations
 
+from typing import Self
+
 
 class PersadoError(Exception):
     """The root of all errors that this project raises on purpose."""
+
+    def bare(self) -> Self:
+        """
+        Give the error without what led to it.
+
+        Airflow logs a traceback of whatever is raised. What led to the error may quote a customer's value, and where
+        in this project it came from helps nobody.
+        """
+        self.__cause__ = self.__context__ = None
+        return self.with_traceback(None)
 
 
 class ConfigurationError(PersadoError):

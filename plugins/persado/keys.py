@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 
 from airflow.sdk import BaseHook, Variable
 from airflow.sdk.exceptions import AirflowException, AirflowRuntimeError
 
 from persado.errors import ConfigurationError
-from persado.pipeline.pgp_keys import PublicKey, read_public_key
-from persado.pipeline.pgp_signing import SigningKey
+from persado.pipeline.pgp_keys import PublicKey, expiry_warning, read_public_key
+from persado.pipeline.pgp_signing import SigningKey, check_signing_key
 from persado.settings import AirflowConnection, AirflowVariable, Settings
 
 
@@ -49,6 +50,25 @@ def signing_key(settings: Settings) -> SigningKey | None:
         return None
     material, passphrase = _from_airflow("pgp_signing_key", origin, "private_key")
     return SigningKey(material=material, passphrase=passphrase, name="pgp_signing_key")
+
+
+def checked_keys(
+    settings: Settings, keys_folder: Path, now: datetime
+) -> tuple[PublicKey | None, SigningKey | None, tuple[str, ...]]:
+    """
+    Find what is wrong with the keys before anything else is done.
+
+    :param settings: the effective settings
+    :param keys_folder: where key files are
+    :param now: the time, which tells whether a key expires soon
+    :return: the receiver's key, the own key that signs, and the warnings
+    :raises ConfigurationError: if a key is missing or must not be used
+    """
+    key, signing = public_key(settings, keys_folder), signing_key(settings)
+    warning = expiry_warning(key, now) if key else None
+    if signing:
+        check_signing_key(signing)
+    return key, signing, (warning,) if warning else ()
 
 
 def _from_airflow(setting: str, origin: AirflowVariable | AirflowConnection, extra: str) -> tuple[str, str | None]:

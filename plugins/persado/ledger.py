@@ -24,6 +24,7 @@ class Failure(BaseModel):
     :param dag_id: the DAG
     :param run_id: the DAG run
     :param triggered_by: the user who started the run; None where the schedule or an asset did
+    :param reason: why that user says that the run is made
     :param stage: the stage that failed
     :param try_number: which try of the stage's task it was
     :param error: the class of the error
@@ -38,6 +39,7 @@ class Failure(BaseModel):
     dag_id: str
     run_id: str
     triggered_by: str | None
+    reason: str | None = None
     stage: str
     try_number: int
     error: str

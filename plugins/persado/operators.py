@@ -19,7 +19,7 @@ from __future__ import annotations
 import hashlib
 import posixpath
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -31,16 +31,17 @@ from airflow.sdk import Asset, BaseOperator
 from airflow.sdk.exceptions import AirflowException, AirflowSkipException, AirflowTaskTerminated
 
 from persado.airflow_config import config_dir, stage_root
+from persado.dry_run import skip_if_dry_run
 from persado.errors import PersadoError
 from persado.hooks import PersadoHook
-from persado.keys import public_key, signing_key
+from persado.keys import checked_keys, public_key, signing_key
 from persado.ledger import Failure, Ledger
 from persado.pipeline import chained
 from persado.pipeline.artifact import Artifact
 from persado.pipeline.guards import EmptyResult, OnEmpty, check_change, check_rows
 from persado.pipeline.names import Names
-from persado.pipeline.pgp_keys import PublicKey, expiry_warning
-from persado.pipeline.pgp_signing import SigningKey, check_signing_key
+from persado.pipeline.pgp_keys import PublicKey
+from persado.pipeline.pgp_signing import SigningKey
 from persado.pipeline.receipt import DeliveredFile, Handover, Receipt, StageRecord
 from persado.pipeline.reconnect import KeptSession
 from persado.pipeline.selection import Selection
@@ -51,6 +52,7 @@ from persado.pipeline.success_file import write_success_file
 from persado.pipeline.upload import Upload, upload
 from persado.progress import Progress
 from persado.retries import PersadoRetryPolicy
+from persado.run_params import reason
 from persado.settings import ChangeGuard, Column, Contract, RowGuards, Settings
 from persado.settings.filename import NameValues
 from persado.source import open_source
@@ -90,10 +92,7 @@ class PersadoOperator(BaseOperator):
         """
         self.log.error("%s", error)
         self._keep_failure(context, error)
-        # Airflow logs a traceback of whatever is raised. What led to the error may quote a customer's value, and
-        # where in this project it came from helps nobody.
-        error.__cause__ = error.__context__ = None
-        raise error.with_traceback(None) from None
+        raise error.bare() from None
 
     def _keep_failure(self, context: Context, error: PersadoError) -> None:
         if self.asset is None:
@@ -104,6 +103,7 @@ class PersadoOperator(BaseOperator):
             dag_id=run.dag_id,
             run_id=run.run_id,
             triggered_by=run.triggering_user_name,
+            reason=reason(context),
             stage=self.stage,
             try_number=task.try_number,
             error=type(error).__name__,
@@ -204,6 +204,7 @@ class PersadoStageOperator(PersadoOperator):
             dag_id=run.dag_id,
             run_id=run.run_id,
             triggered_by=run.triggering_user_name,
+            reason=reason(context),
             query_sha256=done.query_sha256,
             read_by=done.read_by,
             rows=done.rows,
@@ -273,6 +274,8 @@ class PersadoExtractOperator(PersadoStageOperator):
     :param keys_folder: the folder of key files; None is ``keys`` in ``[persado] config_dir``
     :param only_if_changed: assets of which one must have changed since the last delivery of ``asset``; else a scheduled
         run is skipped
+    :param origins: for each setting where its value is from; a preview shows it
+    :param persado_conn_id: Airflow connection of the site; a preview shows its id
     """
 
     template_fields: Sequence[str] = ("sql", "conn_id", "orchestration")
@@ -297,6 +300,8 @@ class PersadoExtractOperator(PersadoStageOperator):
         group_name: str | None = None,
         keys_folder: str | Path | None = None,
         only_if_changed: Sequence[str] = (),
+        origins: Mapping[str, str] | None = None,
+        persado_conn_id: str = PersadoHook.default_conn_name,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -315,7 +320,14 @@ class PersadoExtractOperator(PersadoStageOperator):
         self.orchestration = orchestration
         self.campaign_name = campaign_name
         self.group_name = group_name
-        self.keys_folder = keys_folder
+        self.keys_folder = Path(keys_folder) if keys_folder else None
+        self.origins = origins or {}
+        self.persado_conn_id = persado_conn_id
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Run the stage; or in a dry run, make the preview and skip what follows."""
+        skip_if_dry_run(self, context)
+        return super().execute(context)
 
     def run_stage(self, context: Context, progress: Progress) -> Handover:
         """Check what can be checked, run the query, judge the number of rows."""
@@ -332,16 +344,14 @@ class PersadoExtractOperator(PersadoStageOperator):
     def begin(self, context: Context, progress: Progress) -> Begun:
         """Look at everything that can be known to fail later, before the query runs."""
         skip_unless_changed(context, self.asset, self.only_if_changed, self.log)
-        values = self._name_values(context)
+        values = self.name_values(context)
         Names(self.settings, values).check()
         self.selection.check()
-        key = public_key(self.settings, Path(self.keys_folder or config_dir() / "keys"))
-        warning = expiry_warning(key, progress.started) if key else None
-        if warning:
-            self.log.warning("%s", warning)
-        if signing := signing_key(self.settings):
-            check_signing_key(signing)
-        return Begun(_delivery_id(context), values, key, signing, (warning,) if warning else ())
+        keys_folder = self.keys_folder or config_dir() / "keys"
+        key, signing, warnings = checked_keys(self.settings, keys_folder, progress.started)
+        for text in warnings:
+            self.log.warning("%s", text)
+        return Begun(_delivery_id(context), values, key, signing, warnings)
 
     def judge(self, context: Context, rows: int) -> tuple[str, ...]:
         """Judge the number of rows; give the warnings."""
@@ -352,7 +362,8 @@ class PersadoExtractOperator(PersadoStageOperator):
             self.log.warning("%s", text)
         return warnings
 
-    def _name_values(self, context: Context) -> NameValues:
+    def name_values(self, context: Context) -> NameValues:
+        """Give what the placeholders of file names stand for."""
         run = context["dag_run"]
         return NameValues(
             # The run's own start does not move when a task is tried again.
@@ -509,8 +520,7 @@ class PersadoDeliverOperator(PersadoExtractOperator):
         destination: str | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        self.persado_conn_id = persado_conn_id
+        super().__init__(persado_conn_id=persado_conn_id, **kwargs)
         self.destination = destination
 
     def run_stage(self, context: Context, progress: Progress) -> Handover:

@@ -7,12 +7,12 @@ import os
 import sys
 from collections.abc import Sequence
 
-from persado.cli import history, reference, schema, show, validate
+from persado.cli import history, preview, reference, schema, show, validate
 from persado.errors import PersadoError
 
 # A command is a module with add(commands), which adds its parser and sets `run`, a function of the parsed arguments
 # that gives the exit code.
-COMMANDS = (validate, show, history, schema, reference)
+COMMANDS = (validate, show, preview, history, schema, reference)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -8,9 +8,10 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from persado.cli.config_dir import add_config_dir, config_dir
-from persado.cli.show import find, table
+from persado.cli.show import find
 from persado.errors import ConfigurationError
 from persado.settings import load
+from persado.text_table import table
 
 if TYPE_CHECKING:
     from persado.ledger import Failure

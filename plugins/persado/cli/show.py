@@ -9,10 +9,12 @@ from typing import Any
 
 from persado.cli.config_dir import add_config_dir, config_dir
 from persado.errors import ConfigurationError
-from persado.settings import Column, Configuration, Delivery, load
+from persado.settings import Configuration, Delivery, load
+from persado.settings.effective import effective_settings
 from persado.settings.problems import did_you_mean
 from persado.settings.workflow import timing
 from persado.settings.yaml_text import as_yaml
+from persado.text_table import table
 
 
 def add(commands: Any) -> None:
@@ -38,7 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
     delivery = find(load(folder), arguments.orchestration, folder)
     for title, rows in (
         (f"Orchestration {delivery.name}", list(_overview(delivery))),
-        ("Settings", list(_settings(delivery))),
+        ("Settings", effective_settings(delivery.settings, delivery.origins)),
         ("Columns", list(_columns(delivery))),
     ):
         print(f"{title}\n{table(rows)}\n")
@@ -80,32 +82,9 @@ def _overview(delivery: Delivery) -> Iterator[Sequence[str]]:
     yield "asset", delivery.asset
 
 
-def _settings(delivery: Delivery) -> Iterator[Sequence[str]]:
-    for key, value in delivery.settings.model_dump(exclude_none=False).items():
-        yield key, as_yaml(value), delivery.origins[key]
-
-
 def _columns(delivery: Delivery) -> Iterator[Sequence[str]]:
     columns = delivery.data_template.columns
     if columns is None:
         yield ("every column of the query, as it comes",)
     for column in columns or ():
-        yield column.name, _source(column), "PII" if column.pii else ""
-
-
-def _source(column: Column) -> str:
-    if column.constant:
-        return f"constant {as_yaml(column.value)}"
-    return f"from {column.source}" if column.source != column.name else ""
-
-
-def table(rows: Sequence[Sequence[str]]) -> str:
-    """
-    Line up columns of text.
-
-    :param rows: the cells of each row, as many in each
-    """
-    widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
-    return "\n".join(
-        ("  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))).rstrip() for row in rows
-    )
+        yield column.name, column.origin, "PII" if column.pii else ""

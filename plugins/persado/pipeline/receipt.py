@@ -82,6 +82,7 @@ class Receipt(_Frozen):
     :param dag_id: the DAG
     :param run_id: the DAG run
     :param triggered_by: the user who started the run; None where the schedule or an asset did
+    :param reason: why that user says that the run is made
     :param query_sha256: the SHA-256 of the query as it was run
     :param read_by: how the rows were read
     :param rows: the rows delivered
@@ -101,6 +102,7 @@ class Receipt(_Frozen):
     dag_id: str
     run_id: str
     triggered_by: str | None
+    reason: str | None = None
     query_sha256: str
     read_by: str
     rows: int

@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, model_validator
 
 from persado.settings.fields import OneLine, Strict, mistake, unique, without_default
+from persado.settings.yaml_text import as_yaml
 
 
 class Column(Strict):
@@ -27,7 +28,7 @@ class Column(Strict):
     )
     pii: bool = Field(
         default=False,
-        description="Marks personal data. Who may send it is not enforced yet.",
+        description="Marks personal data: previews mask its values. Who may send it is not enforced yet.",
         examples=[True],
     )
 
@@ -46,6 +47,13 @@ class Column(Strict):
     def source(self) -> str:
         """The query's column that is copied; without meaning for a constant."""
         return self.from_ if self.from_ is not None else self.name
+
+    @property
+    def origin(self) -> str:
+        """How the column comes about: ``from birthdate``, ``constant US``; empty where it is called as in the query."""
+        if self.constant:
+            return "constant" if self.pii else f"constant {as_yaml(self.value)}"
+        return f"from {self.source}" if self.source != self.name else ""
 
 
 Columns = Annotated[

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, JsonValue
 from persado.settings.fields import mistake
 
 # What every DAG of this project offers by itself.
-RESERVED = frozenset({"dry_run", "reason"})
+RESERVED = frozenset({"dry_run", "count_rows", "reason"})
 
 Schema = dict[str, JsonValue]
 

@@ -1,0 +1,52 @@
+"""The parameters that every orchestration's run has besides its own: what the trigger form asks everybody."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airflow.sdk import Param
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+LONGEST_REASON = 500
+
+_SECTION = "Delivery"
+
+
+def run_params() -> dict[str, Param]:
+    """Give the parameters; an orchestration's own may not have their names, see :mod:`persado.settings.params`."""
+    return {
+        "dry_run": Param(
+            False,
+            type="boolean",
+            title="Dry run",
+            description="Send nothing: the first task's log shows the names of the files, the columns and the first"
+            " rows, with personal data masked. All other tasks are skipped.",
+            section=_SECTION,
+        ),
+        "count_rows": Param(
+            False,
+            type="boolean",
+            title="Count the rows",
+            description="In a dry run, have the database count all rows. That may take as long as the query itself.",
+            section=_SECTION,
+        ),
+        "reason": Param(
+            None,
+            type=["null", "string"],
+            maxLength=LONGEST_REASON,
+            title="Reason",
+            description="Why this run is made, such as a ticket. It is kept with the receipt; write no personal data.",
+            section=_SECTION,
+        ),
+    }
+
+
+def reason(context: Context) -> str | None:
+    """
+    Give the reason that the user gave for the run; None without one, and in a hand-written DAG without the parameter.
+
+    :param context: the task's context
+    """
+    return context["params"].get("reason") or None
