@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import argparse
 import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -65,14 +68,14 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _preview(delivery: Delivery, arguments: argparse.Namespace) -> tuple[str, bool]:
     try:
-        from persado.preview_run import preview_run
+        with _quiet():
+            from persado.preview_run import preview_run
     except ImportError as error:
         raise ConfigurationError(
             f"a preview needs Airflow, which is not installed here ({error.name}): it knows the source's connection"
             " and renders the query"
         ) from None
-    logging.disable()  # of Airflow and its hooks: what matters is in the preview or in the error
-    try:
+    with _quiet():  # anew: importing Airflow asks for its warnings to be shown
         return preview_run(
             delivery,
             logical_date=arguments.date or datetime.now(UTC),
@@ -80,6 +83,16 @@ def _preview(delivery: Delivery, arguments: argparse.Namespace) -> tuple[str, bo
             rows=arguments.rows,
             count=arguments.count,
         )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the logs and warnings of Airflow and its hooks out of the output: what matters is in the preview."""
+    logging.disable()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
     finally:
         logging.disable(logging.NOTSET)
 
