@@ -196,7 +196,7 @@ class TestCommand:
         assert {"  /inbox/20260304.csv.gz", "  /inbox/20260304.csv.gz.DONE, last"} <= set(lines)
         words = [line.split() for line in lines]
         assert ["address", "from", "mail", "string", "PII,", "shown", "as", "***"] in words
-        assert ["encoding", "gzip", "destinations/whole_site.yaml:4"] in words
+        assert ["encoding", "gzip", "destinations/whole_site.yaml:3"] in words
         rows = lines.index("The first rows (2), as they would be written; the query gives 30")
         assert lines[rows + 1 : rows + 4] == ["id,address,day", "000,***,2026-03-05", "001,***,2026-03-05"]
         assert lines[-2:] == ["Warnings", "  the query gave 30 rows, more than rows.warn_above (25)"]
