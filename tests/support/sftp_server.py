@@ -145,7 +145,9 @@ class SftpServer:
         self.logins: list[str] = []
         self.operations: list[Operation] = []
         self.written: list[tuple[str, int, int]] = []
-        self._files = type("ServedFolder", (files,), {"server": self}) if files else None
+        self._files: type[Folder] | None = None
+        if files:
+            self.serve(files)
         self._door = door
         self._options = options
         self._loop = asyncio.new_event_loop()
@@ -171,6 +173,10 @@ class SftpServer:
                 **fields,
             }
         )
+
+    def serve(self, files: type[Folder]) -> None:
+        """Let another class serve the folder from the next session on."""
+        self._files = type("ServedFolder", (files,), {"server": self})
 
     def remote(self, path: str = "") -> str:
         """Give the path that clients use for a path in the folder."""
@@ -206,7 +212,7 @@ class SftpServer:
             self.port,
             server_factory=lambda: self._door(self),
             server_host_keys=self.host_keys,
-            sftp_factory=self._files,
+            sftp_factory=(lambda channel: self._files(channel)) if self._files else None,
             **self._options,
         )
 
