@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -14,13 +15,17 @@ from hypothesis import given as hypothesis_given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from support import postgres
+from support.streaming import VALUES
 from support.tabular import file_of, settings
 
 from persado.errors import ConfigurationError
+from persado.pipeline import chained
 from persado.pipeline.extract import extract
 from persado.pipeline.formatted import formatted_text
+from persado.pipeline.names import Names
 from persado.pipeline.parts import parts
 from persado.pipeline.selection import Selection
+from persado.pipeline.stage_area import StageArea
 from persado.settings.columns import Column
 from persado.settings.file_settings import Settings
 
@@ -319,3 +324,19 @@ def test_reading_can_stop_early(autocommit: bool) -> None:
 
 def test_no_rows_still_have_a_header(pg: Any) -> None:
     assert written(pg, 'SELECT 1 AS a, 2 AS "B c" WHERE false', settings()) == (COPIED, b"a,B c\n")
+
+
+@pytest.mark.parametrize("wanted", [{}, {"split": {"rows": 50_000}}, {"quote_mode": "none"}], ids=str)
+def test_a_chained_delivery_keeps_the_text_that_the_database_wrote(
+    wanted: dict[str, Any], pg: Any, tmp_path: Path
+) -> None:
+    area, sql = StageArea(tmp_path, "x"), "SELECT i, ' a' AS b FROM generate_series(1, 60000) AS t(i)"
+    names = Names(settings(**wanted), VALUES)
+    extracted, read_by = chained.extract_stage(area, pg, sql, Selection(), settings(**wanted), lambda rows, size: None)
+    files = chained.format_stage(area, extracted, names, settings(**wanted), lambda rows, size: None)
+    assert (read_by, files[0].uri == extracted.uri) == ((COPIED, True) if not wanted else (BY_ARROW, False))
+    sizes = [50_000, 10_000] if "split" in wanted else [60_000]
+    assert [file.rows for file in files] == sizes
+    assert files[0].name == ("0000001.csv" if "split" in wanted else "table.csv")
+    text = b"".join(area.open(file).read() for file in files)
+    assert text.count(b"\n") == 60_000 + len(files)

@@ -13,6 +13,7 @@ from persado.pipeline.compress import Compression
 from persado.pipeline.encode import encoded
 from persado.pipeline.encrypt import encrypted
 from persado.pipeline.extract import extract
+from persado.pipeline.formatted import FormattedText, formatted_by_database
 from persado.pipeline.names import Names
 from persado.pipeline.parts import parts
 from persado.pipeline.pgp_keys import PublicKey
@@ -22,6 +23,8 @@ from persado.pipeline.stage_area import StageArea
 from persado.settings.file_settings import Settings
 
 BLOCK = 1 << 20
+
+_TEXT = "extract-text"
 
 OnProgress = Callable[[int, int], None]
 """Told how many more rows and bytes were done."""
@@ -36,10 +39,16 @@ def extract_stage(
     on_progress: OnProgress,
 ) -> tuple[Artifact, str]:
     """
-    Run the query and keep the rows that are to be sent, in Arrow's own format.
+    Run the query and keep the rows that are to be sent.
+
+    They are kept as text where the database writes that itself, else in Arrow's own format.
 
     :return: the file, and how the rows were read
     """
+    if settings.split is None:
+        with formatted_by_database(connection, sql, selection, settings) as text:
+            if text is not None:
+                return _keep_text(area, text, on_progress), text.read_by
     with extract(connection, sql, nan_text=settings.nan_text) as result, area.create("extract") as sink:
         headers, batches = selected(result, selection)
         writer = ArrowWriter(sink, headers)
@@ -53,10 +62,22 @@ def extract_stage(
     return area.artifact("extract", sink, name="", rows=rows), result.path
 
 
+def _keep_text(area: StageArea, text: FormattedText, on_progress: OnProgress) -> Artifact:
+    rows = 0
+    with area.create(_TEXT) as sink:
+        for _, count, block in text.blocks:
+            sink.write(block)
+            rows += count
+            on_progress(count, len(block))
+    return area.artifact(_TEXT, sink, name="", rows=rows)
+
+
 def format_stage(
     area: StageArea, extracted: Artifact, names: Names, settings: Settings, on_progress: OnProgress
 ) -> tuple[Artifact, ...]:
     """Write the rows as delimited text: one file, or the parts of a split output."""
+    if extracted.uri.endswith(f"/{_TEXT}"):
+        return (extracted.model_copy(update={"name": names.formatted(1)}),)
     artifacts = []
     with area.open(extracted) as source:
         columns, batches = read_batches(source)

@@ -48,9 +48,9 @@ def formatted_text(connection: Any, sql: str, selection: Selection, settings: Se
     :raises RejectedError: once all rows are read, if they break the contract
     :raises TransientError: where the database was out of reach or busy
     """
-    with _copied(connection, sql, selection, settings) as copied:
-        if copied is not None:
-            yield FormattedText(*copied)
+    with formatted_by_database(connection, sql, selection, settings) as text:
+        if text is not None:
+            yield text
             return
     with extract(connection, sql, nan_text=settings.nan_text) as rows:
         headers, batches = selected(rows, selection)
@@ -58,14 +58,20 @@ def formatted_text(connection: Any, sql: str, selection: Selection, settings: Se
 
 
 @contextmanager
-def _copied(
+def formatted_by_database(
     connection: Any, sql: str, selection: Selection, settings: Settings
-) -> Iterator[tuple[tuple[str, ...], Iterator[Block], str] | None]:
-    """Let the database format the rows, where it can."""
+) -> Iterator[FormattedText | None]:
+    """
+    Run a query and let the database itself write its rows as text.
+
+    It takes what :func:`formatted_text` takes.
+
+    :return: None where the database cannot write exactly that text; nothing was read then
+    """
     if type(connection).__module__.partition(".")[0] != "psycopg":
         yield None
         return
     from persado.pipeline import postgres_copy
 
     with postgres_copy.copied(connection, sql, selection, settings) as copied:
-        yield copied and (*copied, postgres_copy.READ_BY)
+        yield FormattedText(*copied, postgres_copy.READ_BY) if copied else None
