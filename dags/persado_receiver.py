@@ -1,10 +1,12 @@
-"""Example of an Airflow DAG that starts when a delivery is in place, and reads its receipt."""
+"""Examples of Airflow DAGs that react to a delivery: one starts when it is in place, one waits for its `.DONE` file."""
 
 import logging
 from datetime import datetime
 from typing import Any
 
 from airflow.sdk import DAG, Asset, task
+
+from persado.sensors import PersadoDoneSensor
 
 WEEKLY_SEGMENT = Asset("persado://persado/weekly_segment")
 
@@ -24,8 +26,30 @@ with DAG(
         for event in triggering_asset_events[WEEKLY_SEGMENT]:
             receipt = event.extra
             for file in receipt["files"]:
-                logging.getLogger(__name__).info("%s: %s rows, SHA-256 %s", *file.values())
+                logging.getLogger(__name__).info("%(remote_path)s: %(rows)s rows, SHA-256 %(sha256)s", file)
                 delivered.append(file["remote_path"])
         return delivered
 
     read_receipts()
+
+with DAG(
+    dag_id="persado_done_receiver",
+    description="Example: waits for today's .DONE of the weekly segment, whoever sends it.",
+    schedule=None,
+    tags=["persado", "example"],
+):
+
+    @task
+    def read_done(done: dict[str, Any]) -> str:
+        """Log what was found; a real DAG would fetch the files, or tell somebody."""
+        logging.getLogger(__name__).info("%(path)s was written at %(mtime)s", done)
+        return str(done["path"])
+
+    wait = PersadoDoneSensor(
+        task_id="wait",
+        path="/segment_*.DONE",
+        persado_conn_id="persado_default",
+        newer_than="{{ dag_run.run_after.date() }}",
+        timeout=6 * 60 * 60,
+    )
+    read_done(wait.output)

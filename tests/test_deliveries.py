@@ -335,7 +335,7 @@ def test_a_broken_file_hides_no_other_dag_and_shows_under_import_errors(customer
 
     bag = DagBag(Path(__file__).parents[1] / "dags")
 
-    assert sorted(bag.dag_ids) == ["fine", "persado_receiver"]
+    assert sorted(bag.dag_ids) == ["fine", "persado_done_receiver", "persado_receiver"]
     [(file, error)] = bag.import_errors.items()
     assert Path(file).name == "persado_config_errors.py"
     assert "orchestrations/broken.yaml:2: unknown key 'line_ending'" in error

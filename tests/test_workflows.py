@@ -50,7 +50,8 @@ class Scheduled:
         def started_by(context: Any) -> None:
             context["dag_run"].run_type = run_type
 
-        dag.get_task("extract").pre_execute = started_by
+        extract: Any = dag.get_task("extract")
+        extract.pre_execute = started_by
         run = dag.test()
         assert run.state == "success"
         assert len(set(task_states(run).values())) == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -19,9 +20,11 @@ from support.sftp_server import SftpServer
 
 
 @pytest.fixture(scope="session")
-def airflow_database() -> None:
-    """Make the tables of the tests' own Airflow, once."""
+def airflow_database() -> Path:
+    """Make the tables of the tests' own Airflow, once; give a copy with nothing in them."""
     subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], check=True, capture_output=True)
+    home = Path(os.environ["AIRFLOW_HOME"])
+    return Path(shutil.copy(home / "airflow.db", home / "empty.db"))
 
 
 @pytest.fixture(scope="session")
