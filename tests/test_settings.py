@@ -74,6 +74,10 @@ def test_defaults_are_on_the_safe_side(tmp_path: Path) -> None:
         "split_directory_template": None,
         "success_file": True,
         "if_exists": "replace",
+        "if_busy": "wait",
+        "verify": "size",
+        "create_remote_folder": False,
+        "quirks": {"stat_after_rename": True, "posix_rename": True, "hidden_names": True, "lock_file": True},
     }
     assert weekly.orchestration.model_dump(exclude={"query", "source", "data_template", "settings"}) == {
         "description": "",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,9 @@ from support.expect import fails, nothing_left_behind, short_pauses  # noqa: F40
 from support.sftp_server import Folder, Operation, SftpServer
 from support.sshd import Sshd
 
-from persado.errors import RejectedError, TransientError
+from persado.errors import RejectedError
+from persado.pipeline.hidden_names import lock_path
+from persado.pipeline.receipt import DeliveredFile
 from persado.pipeline.site import connect
 from persado.pipeline.success_file import write_success_file
 from persado.pipeline.upload import temporary_path
@@ -32,26 +35,39 @@ def inbox(tmp_path: Path) -> Path:
 
 
 def write(server: SftpServer | Sshd, sizes: dict[str, int], done: str = "a.csv.DONE") -> None:
-    files = [(server.remote(f"inbox/{name}"), size) for name, size in sizes.items()]
+    files = [delivered(server.remote(f"inbox/{name}"), b"x" * size) for name, size in sizes.items()]
     write_success_file(partial(connect, server.site()), server.remote(f"inbox/{done}"), files, delivery_id=DELIVERY)
 
 
+def delivered(path: str, content: bytes) -> DeliveredFile:
+    sha256 = hashlib.sha256(content).hexdigest()
+    return DeliveredFile(name=path, remote_path=path, rows=1, bytes=len(content), sha256=sha256)
+
+
 def names(folder: Path) -> set[str]:
-    return {path.name for path in folder.iterdir()}
+    """Give what is there, but for the lock by which a retry knows its own files."""
+    return {path.name for path in folder.iterdir() if path.suffix != ".lock"}
 
 
 def test_done_is_the_last_thing_written(inbox: Path) -> None:
-    hidden = temporary_path("/inbox/a.csv.DONE", DELIVERY, 0)
+    hidden, lock = temporary_path("/inbox/a.csv.DONE", DELIVERY, 0), lock_path("/inbox/a.csv")
     with SftpServer(inbox.parent) as server:
         write(server, {"a.csv": 3, "b.csv": 0})
-        assert server.operations == [
-            Operation("stat", "/inbox/a.csv"),
-            Operation("stat", "/inbox/b.csv"),
+        assert server.changes() == [
+            Operation("create", lock),
+            Operation("written", lock),
+            Operation("update", lock),
+            Operation("written", lock),
             Operation("create", hidden),
             Operation("written", hidden),
-            Operation("stat", hidden),
             Operation("posix_rename", hidden, "/inbox/a.csv.DONE"),
+            Operation("remove", lock),
         ]
+        looked = server.operations.index(Operation("create", hidden))
+        for path in ("/inbox/a.csv", "/inbox/b.csv"):
+            assert Operation("stat", path) in server.operations[:looked]
+        shown = server.operations.index(Operation("posix_rename", hidden, "/inbox/a.csv.DONE"))
+        assert server.operations[shown - 1] == Operation("stat", hidden)
     assert (inbox / "a.csv.DONE").read_bytes() == b""
 
 
@@ -65,7 +81,7 @@ def test_done_at_openssh(name: str, inbox: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("size", [2, 4])
 def test_no_done_for_a_file_of_another_size(size: int, inbox: Path) -> None:
-    with SftpServer(inbox.parent) as server, fails(TransientError, f"/inbox/a.csv: expected {size} bytes", "found 3"):
+    with SftpServer(inbox.parent) as server, fails(RejectedError, f"/inbox/a.csv: expected {size} bytes", "found 3"):
         write(server, {"b.csv": 0, "a.csv": size})
     assert names(inbox) == {"a.csv", "b.csv"}
 

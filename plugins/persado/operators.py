@@ -45,10 +45,11 @@ from persado.pipeline.pgp_signing import SigningKey
 from persado.pipeline.receipt import DeliveredFile, Handover, Receipt, StageRecord
 from persado.pipeline.reconnect import KeptSession
 from persado.pipeline.selection import Selection
+from persado.pipeline.site_rules import SiteRules
 from persado.pipeline.stage_area import StageArea
 from persado.pipeline.stream_upload import StreamUpload
 from persado.pipeline.streamed import Making, deliver
-from persado.pipeline.success_file import write_success_file
+from persado.pipeline.success_file import manifest, require_delivered, write_success_file
 from persado.pipeline.upload import Upload, upload
 from persado.progress import Progress
 from persado.retries import PersadoRetryPolicy
@@ -188,6 +189,19 @@ class PersadoStageOperator(PersadoOperator):
         """Give the full path of the success file; None where there is to be none."""
         return self.remote_path(self.names(handover).done()) if self.settings.success_file else None
 
+    def delivered_files(self, handover: Handover) -> tuple[DeliveredFile, ...]:
+        """Say where each file stands at the site."""
+        return tuple(
+            DeliveredFile(
+                name=file.name,
+                remote_path=self.remote_path(file.name),
+                rows=file.rows,
+                bytes=file.bytes,
+                sha256=file.sha256,
+            )
+            for file in handover.artifacts
+        )
+
     def _keep_receipt(self, context: Context, receipt: Receipt) -> None:
         for asset in self.outlets:
             if isinstance(asset, Asset):
@@ -208,16 +222,7 @@ class PersadoStageOperator(PersadoOperator):
             query_sha256=done.query_sha256,
             read_by=done.read_by,
             rows=done.rows,
-            files=tuple(
-                DeliveredFile(
-                    name=file.name,
-                    remote_path=self.remote_path(file.name),
-                    rows=file.rows,
-                    bytes=file.bytes,
-                    sha256=file.sha256,
-                )
-                for file in done.artifacts
-            ),
+            files=self.delivered_files(done),
             key_fingerprint=done.key_fingerprint,
             done_path=self.done_path(done),
             started=done.stages[0].started,
@@ -463,6 +468,8 @@ class PersadoUploadOperator(PersadoStageOperator):
         """Upload the files."""
         before = self.handover()
         area = self.area(before)
+        if not area.holds(before.artifacts):
+            return self._look_at_delivered(before)
         files = [
             Upload(self.remote_path(file.name), file.bytes, file.sha256, partial(area.open, file))
             for file in before.artifacts
@@ -473,13 +480,20 @@ class PersadoUploadOperator(PersadoStageOperator):
             delivery_id=before.delivery_id,
             remote_folder=self.settings.remote_path,
             done_path=self.done_path(before),
-            if_exists=self.settings.if_exists,
+            rules=SiteRules.of(self.settings),
             on_bytes=partial(progress.add, 0),
+            on_complete=area.remove,
         )
         for file in files:
             self.log.info("%s: %s bytes, complete", file.remote_path, f"{file.size:,}")
-        if not self.settings.success_file:
-            area.remove()
+        return before
+
+    def _look_at_delivered(self, before: Handover) -> Handover:
+        """See whether a delivery whose staged files are gone has arrived: a finished one may be cleared, too."""
+        files = self.delivered_files(before)
+        self.log.info("no staged files: looking whether all of them are at the site already")
+        require_delivered(PersadoHook(self.persado_conn_id).session, files, SiteRules.of(self.settings))
+        self.log.info("all %s file(s) are at the site, byte by byte; nothing was sent", len(files))
         return before
 
 
@@ -492,11 +506,20 @@ class PersadoSuccessFileOperator(PersadoUploadOperator):
         """Write the success file, then empty the delivery's stage area."""
         before = self.handover()
         done_path = self.remote_path(self.names(before).done())
-        files = [(self.remote_path(file.name), file.bytes) for file in before.artifacts]
-        connect = PersadoHook(self.persado_conn_id).session
-        write_success_file(connect, done_path, files, delivery_id=before.delivery_id)
+        files = self.delivered_files(before)
+        content = b""
+        if self.settings.success_file == "manifest":
+            content = manifest(files, delivery_id=before.delivery_id, key_fingerprint=before.key_fingerprint)
+        write_success_file(
+            PersadoHook(self.persado_conn_id).session,
+            done_path,
+            files,
+            delivery_id=before.delivery_id,
+            content=content,
+            rules=SiteRules.of(self.settings),
+            on_complete=self.area(before).remove,
+        )
         self.log.info("%s is in place: %s rows in %s file(s) are delivered", done_path, before.rows, len(files))
-        self.area(before).remove()
         return before
 
 
@@ -538,7 +561,7 @@ class PersadoDeliverOperator(PersadoExtractOperator):
                 delivery_id=begun.delivery_id,
                 remote_folder=self.settings.remote_path,
                 done_path=self.remote_path(names.done()) if self.settings.success_file else None,
-                if_exists=self.settings.if_exists,
+                rules=SiteRules.of(self.settings),
             )
             done = deliver(
                 connection,

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from persado.errors import PersadoError
-from persado.pipeline import reconnect, site
+from persado.pipeline import reconnect, site, site_lock
 from support.sftp_server import PASS_PHRASE
 
 WRONG = "not the pass phrase"
@@ -51,3 +51,5 @@ def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Try again soon."""
     for module in (reconnect, site):
         monkeypatch.setattr(module, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(site_lock, "POLL", 0.05)
+    monkeypatch.setattr(site_lock, "LONGEST_WAIT", 3.0)

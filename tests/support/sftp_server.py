@@ -82,8 +82,13 @@ class Folder(asyncssh.SFTPServer):
         return file
 
     def write(self, file_obj: object, offset: int, data: bytes) -> Any:
-        self.server.written.append((self.writing[file_obj], offset, len(data)))
+        if not self.is_lock(file_obj):
+            self.server.written.append((self.writing[file_obj], offset, len(data)))
         return super().write(file_obj, offset, data)
+
+    def is_lock(self, file_obj: object) -> bool:
+        """Tell whether an open file is a delivery's lock, and no part of what it sends."""
+        return self.writing[file_obj].endswith(".lock")
 
     def close(self, file_obj: object) -> Any:
         if path := self.writing.pop(file_obj, None):

@@ -59,8 +59,7 @@ class Sshd:
             Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
         host_key = self._write("host_key", private_text(ssh_key("ssh-ed25519", "sshd")))
         known = self._write("authorized_keys", public_line(self._key) + "\n")
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         config = self._write(
             "sshd_config",
             "\n".join(
@@ -83,7 +82,7 @@ class Sshd:
             ),
         )
         self._process = subprocess.Popen([SSHD, "-D", "-f", config, "-E", self.log], stdin=subprocess.DEVNULL)
-        self._await_start()
+        await_listener(self.port, self._process, self.log)
         return self
 
     def __exit__(self, *exc_info: object) -> None:
@@ -96,13 +95,21 @@ class Sshd:
         path.write_text(text)
         return path
 
-    def _await_start(self) -> None:
-        end = time.monotonic() + 10
-        while time.monotonic() < end and self._process.poll() is None:
-            try:
-                socket.create_connection(("127.0.0.1", self.port), 1).close()
-            except OSError:
-                time.sleep(0.02)
-            else:
-                return
-        raise RuntimeError(f"sshd did not start: {self.log.read_text() if self.log.exists() else 'no log'}")
+
+def free_port() -> int:
+    """Give a port that nobody listens at."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return int(free.getsockname()[1])
+
+
+def await_listener(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Wait until a server that was started takes connections."""
+    end = time.monotonic() + 10
+    while time.monotonic() < end and process.poll() is None:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+        except OSError:
+            time.sleep(0.02)
+        else:
+            return
+    raise RuntimeError(f"the server did not start: {log.read_text() if log.exists() else 'no log'}")

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import itertools
 import posixpath
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 
 from persado.errors import RejectedError, TransientError
-from persado.pipeline.remote_files import kind, make_folders, remove_if_there, rename, require_folder, size_of, taken
+from persado.pipeline.remote_files import (
+    kind,
+    make_folders,
+    remove_if_there,
+    rename,
+    replaced_path,
+    require_folder,
+    size_of,
+    taken,
+)
 from persado.pipeline.site import Session
-
-IfExists = Literal["replace", "fail"]
+from persado.pipeline.site_lock import SiteLock, fingerprint
+from persado.pipeline.site_rules import SiteRules
+from persado.pipeline.sweep import sweep
 
 
 @dataclass(frozen=True)
@@ -22,11 +33,13 @@ class Arrived:
     :param temporary: its path now
     :param remote_path: its final path
     :param size: its size in bytes
+    :param sha256: the SHA-256 of its bytes, lower-case hex
     """
 
     temporary: str
     remote_path: str
     size: int
+    sha256: str
 
 
 @dataclass
@@ -34,34 +47,94 @@ class Publication:
     """
     The final names of a delivery's files, and how many of them are given; that outlives a lost connection.
 
+    :param delivery_id: the delivery
+    :param remote_folder: the folder of the destination
+    :param first_path: the final path of the first file, by which the names are held for this delivery
     :param done_path: the path of the success file that will follow: a stale one is removed before the first final
-        name appears
-    :param if_exists: what to do where a final name is taken already
+        name appears, and the names stay this delivery's until it is written
+    :param rules: how the site is to be treated
+    :param on_complete: called when all names are given, before another delivery may replace the files; only where no
+        success file follows
     """
 
+    delivery_id: str
+    remote_folder: str
+    first_path: str
     done_path: str | None
-    if_exists: IfExists
+    rules: SiteRules
+    on_complete: Callable[[], None] = lambda: None
     renamed: int = 0
     asked: int = 0
+    counted: bool = False
+    done_removed: bool = False
+    lock: SiteLock = field(init=False)
 
-    def look(self, session: Session, remote_folder: str, paths: Sequence[str]) -> None:
+    def __post_init__(self) -> None:
+        self.lock = SiteLock(self.first_path, self.delivery_id, self.rules)
+
+    def claim(self, session: Session, paths: Iterable[str]) -> None:
         """
-        Look before the first byte is sent whether the final names can be given; make folders that are missing.
+        Make folders that are missing, and hold the final names for this delivery.
 
         :param session: an open session
-        :param remote_folder: the folder of the destination, which must exist
         :param paths: the final paths
-        :raises RejectedError: where a folder is missing or a name is taken
+        :raises RejectedError: where a folder is missing, or another delivery is busy and ``if_busy`` is ``fail``
+        :raises TransientError: where another delivery is busy for too long
         """
-        require_folder(session, remote_folder)
-        for folder in dict.fromkeys(posixpath.dirname(path) for path in paths):
-            make_folders(session, remote_folder, folder)
+        if self.rules.create_remote_folder:
+            make_folders(session, "/", self.remote_folder, "remote_folder")
+        require_folder(session, self.remote_folder)
+        for folder in _folders(paths):
+            make_folders(session, self.remote_folder, folder)
+        self.lock.acquire(session)
+
+    def tidy(self, session: Session, paths: Iterable[str], keep: Iterable[str] = ()) -> None:
+        """
+        Remove what earlier deliveries, and earlier tries of this one, have left beside the final names.
+
+        :param session: an open session
+        :param paths: the final paths
+        :param keep: the temporary paths that are used still
+        """
+        now = self.lock.now(session)
+        if now is not None:
+            kept = [self.lock.path, *(path for used in keep for path in (used, replaced_path(used)))]
+            sweep(session, _folders(paths), now=now, delivery_id=self.delivery_id, keep=kept)
+
+    def look(self, session: Session, paths: Iterable[str]) -> None:
+        """
+        Look before the first byte is sent whether the final names can be given.
+
+        :param session: an open session
+        :param paths: the final paths
+        :raises RejectedError: where a name is taken
+        """
         for path in paths:
             found = kind(session, path)
             if found == "folder":
                 raise RejectedError(f"{path} at the site is a folder; a file cannot take its place")
-            if found == "file" and self.if_exists == "fail":
+            if found == "file" and not self._may_replace:
                 raise taken(path)
+
+    def count_in_place(self, session: Session, files: Sequence[Arrived]) -> int:
+        """
+        Count the files that an earlier try of this very delivery has given their final names, and leave them be.
+
+        :param session: an open session
+        :param files: all the files of the delivery, whether they have arrived or not
+        """
+        placed = files[: self.lock.placed] if self.lock.placing == _fingerprint(files) else ()
+        self.renamed = sum(1 for _ in itertools.takewhile(partial(self._is_in_place, session), placed))
+        for file in files[: self.renamed]:
+            remove_if_there(session, replaced_path(file.temporary))
+        self.counted = True
+        return self.renamed
+
+    def _is_in_place(self, session: Session, file: Arrived) -> bool:
+        # A try that was killed gave final names when all files were complete: what is gone has its own.
+        if self.lock.placed is None and size_of(session, file.temporary) is not None:
+            return False
+        return not self.rules.quirks.stat_after_rename or size_of(session, file.remote_path) == file.size
 
     def advance(self, session: Session, files: Sequence[Arrived]) -> None:
         """
@@ -69,22 +142,48 @@ class Publication:
 
         :param session: an open session
         :param files: all the files of the delivery, in order
+        :raises TakenOverError: where the names are no longer held for this try
         """
-        if self.done_path is not None and not self.renamed:
+        self.lock.acquire(session, placing=_fingerprint(files))
+        if self.done_path is not None and not self.done_removed:
             remove_if_there(session, self.done_path)
+            self.done_removed = True
         while self.renamed < len(files):
             self._rename(session, files[self.renamed])
             self.renamed += 1
+            self.lock.keep(session)
+        if self.done_path is None:
+            self.on_complete()
+            self.lock.release(session)
+
+    def give_up(self, session: Session) -> None:
+        """Let another delivery go first after a failure, as long as the connection lives."""
+        self.lock.give_up(session, self.renamed if self.counted or self.lock.begun_to_place else None)
+
+    @property
+    def _may_replace(self) -> bool:
+        # What an earlier try found free and has put there is this delivery's own.
+        return self.rules.if_exists == "replace" or bool(self.lock.placed_before)
 
     def _rename(self, session: Session, file: Arrived) -> None:
         asked_before, self.asked = self.asked > self.renamed, self.renamed + 1
+        quirks = self.rules.quirks
         try:
-            rename(session, file.temporary, file.remote_path, replace=self.if_exists == "replace")
+            rename(session, file.temporary, file.remote_path, replace=self._may_replace, posix=quirks.posix_rename)
         except RejectedError as error:
             if kind(session, file.temporary) is not None:
                 raise
             # A request whose answer was lost may have done it.
-            if not asked_before or size_of(session, file.remote_path) != file.size:
+            arrived = not quirks.stat_after_rename or size_of(session, file.remote_path) == file.size
+            if not asked_before or not arrived:
                 raise TransientError(
                     f"{file.temporary} has gone from the site before it was renamed to {file.remote_path}"
                 ) from error
+
+
+def _folders(paths: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(posixpath.dirname(path) for path in paths))
+
+
+def _fingerprint(files: Sequence[Arrived]) -> str:
+    return fingerprint((file.remote_path, file.sha256) for file in files)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Literal
 
@@ -12,7 +12,7 @@ import paramiko
 
 from persado.errors import RejectedError, TransientError
 from persado.pipeline.site import Session
-from persado.pipeline.site_errors import ConnectionLostError, is_answer, site_errors
+from persado.pipeline.site_errors import ConnectionLostError, TakenOverError, is_answer, site_errors
 
 Kind = Literal["folder", "file"]
 
@@ -38,14 +38,18 @@ def require_folder(session: Session, path: str) -> None:
         what = "there is no such folder" if found is None else "that is a file"
         raise RejectedError(
             f"remote folder {path}: {what} at the site. Create it there, or correct remote_folder of the destination "
-            "(a space in it is written with a backslash)"
+            "(a space in it is written with a backslash); create_remote_folder: true makes it"
         )
 
 
-def make_folders(session: Session, base: str, path: str) -> None:
+def make_folders(session: Session, base: str, path: str, asked_by: str = "the file name's template") -> None:
     """
-    Make the folders between an existing one and a path below it, which a file name's template asked for.
+    Make the folders between an existing one and a path below it.
 
+    :param session: an open session
+    :param base: the existing folder
+    :param path: the folder that is needed
+    :param asked_by: what asks for it, for the error
     :raises RejectedError: if a file is in the way, or the right is lacking
     """
     missing: list[str] = []
@@ -54,7 +58,7 @@ def make_folders(session: Session, base: str, path: str) -> None:
             case "folder":
                 break
             case "file":
-                raise RejectedError(f"{path} at the site is a file, but the file name's template needs a folder there")
+                raise RejectedError(f"{path} at the site is a file, but {asked_by} needs a folder there")
         missing.append(path)
         path = posixpath.dirname(path)
     for folder in reversed(missing):
@@ -74,18 +78,23 @@ def remove_if_there(session: Session, path: str) -> None:
 
 
 @contextmanager
-def removed_on_error(session: Session, paths: Sequence[str]) -> Iterator[None]:
+def removed_on_error(
+    session: Session, paths: Sequence[str], *, first: Callable[[], None] = lambda: None
+) -> Iterator[None]:
     """
     Remove files if the block fails, as long as the connection lives.
 
     :param session: an open session
     :param paths: the files, whether they are there or not
+    :param first: what is to be done before
     """
     try:
         yield
-    except ConnectionLostError:
+    except (ConnectionLostError, TakenOverError):
         raise
     except BaseException:
+        with suppress(TransientError):
+            first()
         remove_as_possible(session, paths)
         raise
 
@@ -143,7 +152,7 @@ def opened(session: Session, path: str, mode: str) -> Iterator[paramiko.SFTPFile
             file.close()
 
 
-def rename(session: Session, old: str, new: str, *, replace: bool = True) -> None:
+def rename(session: Session, old: str, new: str, *, replace: bool = True, posix: bool = True) -> None:
     """
     Give a complete file its final name, in one step where the server can.
 
@@ -154,6 +163,7 @@ def rename(session: Session, old: str, new: str, *, replace: bool = True) -> Non
     :param old: its temporary path, ending in ``.part``
     :param new: its final path
     :param replace: whether an older file of the name may go
+    :param posix: whether ``posix-rename`` may be used
     :raises RejectedError: if it is there and may not
     """
     if not replace:
@@ -162,15 +172,21 @@ def rename(session: Session, old: str, new: str, *, replace: bool = True) -> Non
         with site_errors(f"cannot rename {old} to {new}"):
             session.rename(old, new)
         return
-    with site_errors(f"cannot rename {old} to {new}"):
-        try:
-            session.posix_rename(old, new)
-        except OSError as error:
-            if not is_answer(error):
-                raise
-        else:
-            return
-    _replace(session, old, new, aside=f"{old.removesuffix('.part')}-replaced.part")
+    if posix:
+        with site_errors(f"cannot rename {old} to {new}"):
+            try:
+                session.posix_rename(old, new)
+            except OSError as error:
+                if not is_answer(error):
+                    raise
+            else:
+                return
+    _replace(session, old, new, aside=replaced_path(old))
+
+
+def replaced_path(temporary: str) -> str:
+    """Give the path where an older file waits until the new one has its name."""
+    return f"{temporary.removesuffix('.part')}-replaced.part"
 
 
 def taken(path: str) -> RejectedError:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import paramiko
 import tenacity
-from paramiko.sftp import CMD_STATUS, CMD_WRITE, int64
+from paramiko.sftp import CMD_EXTENDED, CMD_STATUS, CMD_WRITE, int64
 
 from persado.errors import ConfigurationError, RejectedError, TransientError
 from persado.pipeline.site_errors import site_errors
@@ -123,6 +123,11 @@ class Session(paramiko.SFTPClient):
     def open_still(self) -> bool:
         """Whether it can be used, as far as this side knows."""
         return self._transport.is_active() and not self.sock.closed
+
+    def extended(self, extension: str, *arguments: object) -> paramiko.Message:
+        """Ask for something that the protocol leaves to extensions."""
+        answer: paramiko.Message = self._request(CMD_EXTENDED, extension, *arguments)[1]  # type: ignore[attr-defined]
+        return answer
 
     def close(self) -> None:
         """End the session and its connection; fine if they have ended."""

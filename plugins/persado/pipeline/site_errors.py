@@ -15,6 +15,10 @@ class ConnectionLostError(TransientError):
     """The connection to the site broke or fell silent; a new one may do better."""
 
 
+class TakenOverError(TransientError):
+    """Another delivery, or another try of this one, writes the same names now: what is at the site is its own."""
+
+
 @contextmanager
 def site_errors(doing: str) -> Iterator[None]:
     """

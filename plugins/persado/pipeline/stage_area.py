@@ -11,7 +11,7 @@ import math
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -69,9 +69,13 @@ class StageArea:
             raise ConfigurationError(
                 f"{artifact.uri}: expected a file of {artifact.bytes} bytes from the stage before, but {found}. The "
                 "stage area is emptied when a delivery is done; on several workers it must be shared (stage_uri). "
-                "Clear the run from its first task on"
+                "Clear the run from its first task on (extract, with all downstream tasks)"
             )
         return cast("BinaryIO", path.open("rb"))
+
+    def holds(self, artifacts: Iterable[Artifact]) -> bool:
+        """Tell whether all these files are there; how large they are is :meth:`open`'s matter."""
+        return all((self._folder / artifact.uri.rsplit("/", 1)[-1]).exists() for artifact in artifacts)
 
     def remove(self) -> None:
         """Remove the delivery's files."""

@@ -11,17 +11,17 @@ import posixpath
 import secrets
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
-from persado.errors import RejectedError
 from persado.pipeline.artifact import MeasuredSink
 from persado.pipeline.flow import Flow
-from persado.pipeline.publish import Arrived, IfExists, Publication
+from persado.pipeline.hidden_names import temporary_path
+from persado.pipeline.publish import Arrived, Publication
 from persado.pipeline.reconnect import KeptSession, reconnecting
-from persado.pipeline.remote_files import remove_as_possible, remove_if_there, require_size
+from persado.pipeline.remote_files import remove_as_possible
 from persado.pipeline.remote_writer import remote_writer
-from persado.pipeline.site_errors import site_errors
-from persado.pipeline.upload import temporary_path
+from persado.pipeline.site_rules import SiteRules
+from persado.pipeline.verification import verify
 
 
 class StreamUpload:
@@ -30,9 +30,9 @@ class StreamUpload:
 
     :param session: opens a session where it is needed, and keeps it
     :param delivery_id: what marks this delivery's temporary names
-    :param remote_folder: the folder of the destination, which must exist; folders below it are made
+    :param remote_folder: the folder of the destination; folders below it are made
     :param done_path: the path of the success file that will follow
-    :param if_exists: what to do where a final name is taken already
+    :param rules: how the site is to be treated
     """
 
     def __init__(
@@ -42,12 +42,14 @@ class StreamUpload:
         delivery_id: str,
         remote_folder: str,
         done_path: str | None,
-        if_exists: IfExists = "replace",
+        rules: SiteRules | None = None,
     ) -> None:
         self._session = session
         self._delivery_id = delivery_id
         self._remote_folder = remote_folder
-        self._publication = Publication(done_path, if_exists)
+        self._done_path = done_path
+        self._rules = rules or SiteRules()
+        self._publication: Publication | None = None
         self._try = secrets.token_hex(8)
         self._begun: list[str] = []
         self._arrived: list[Arrived] = []
@@ -61,8 +63,7 @@ class StreamUpload:
         :raises RejectedError: where a folder is missing, a right is lacking, or the name is taken and must not be
         :raises TransientError: where the site is out of reach
         """
-        with self._session() as session:
-            self._publication.look(session, self._remote_folder, [remote_path])
+        self._claim(remote_path)
 
     @contextmanager
     def file(self, remote_path: str, stages: Flow) -> Iterator[MeasuredSink]:
@@ -72,19 +73,28 @@ class StreamUpload:
         :param remote_path: its final, absolute path
         :param stages: the stages that the bytes come from
         """
-        folder = posixpath.dirname(remote_path)
-        if folder not in {posixpath.dirname(path) for path in self._begun}:
-            self._sweep(folder)
-        self.look(remote_path)
-        path = temporary_path(remote_path, self._delivery_id, len(self._begun) + 1, self._try)
-        self._begun.append(path)
+        publication = self._claim(remote_path)
+        path = temporary_path(
+            remote_path,
+            self._delivery_id,
+            len(self._begun) + 1,
+            self._try,
+            hidden=self._rules.quirks.hidden_names,
+        )
         with self._session() as session:
-            with remote_writer(session, path, failed=f"the upload of {remote_path} failed") as target:
+            if posixpath.dirname(path) not in {posixpath.dirname(begun) for begun in self._begun}:
+                publication.tidy(session, [remote_path], keep=self._begun)
+            self._begun.append(path)
+
+            def keep(_: object = None) -> None:
+                publication.lock.keep(session)
+
+            with remote_writer(session, path, failed=f"the upload of {remote_path} failed", on_offset=keep) as target:
                 measured = MeasuredSink(stages.watched(target))
                 yield measured
             # A site's success at the close proves nothing.
-            require_size(session, path, measured.bytes)
-        self._arrived.append(Arrived(path, remote_path, measured.bytes))
+            verify(session, path, measured.bytes, measured.sha256, self._rules.verify, on_read=keep)
+        self._arrived.append(Arrived(path, remote_path, measured.bytes, measured.sha256))
 
     def publish(self) -> None:
         """
@@ -92,15 +102,30 @@ class StreamUpload:
 
         :raises TransientError: where the connection or the site fails
         """
+        if (publication := self._publication) is None:
+            return
         reconnecting(
             self._session,
-            lambda session: self._publication.advance(session, self._arrived),
-            lambda: self._publication.renamed,
+            lambda session: publication.advance(session, self._arrived),
+            lambda: publication.renamed,
         )
+
+    def _claim(self, remote_path: str) -> Publication:
+        publication = self._publication
+        if publication is None:
+            folder, done_path = self._remote_folder, self._done_path
+            publication = Publication(self._delivery_id, folder, remote_path, done_path, self._rules)
+            self._publication = publication
+        with self._session() as session:
+            publication.claim(session, [remote_path])
+            publication.look(session, [remote_path])
+        return publication
 
     def remove(self) -> None:
         """Remove what is under temporary names, as far as the connection still allows."""
         if (session := self._session.alive) is not None:
+            if self._publication is not None:
+                self._publication.give_up(session)
             remove_as_possible(session, self._begun)
         if self._timer is not None:
             self._timer.cancel()
@@ -111,13 +136,3 @@ class StreamUpload:
             self._timer = threading.Timer(seconds, session.close)
             self._timer.daemon = True
             self._timer.start()
-
-    def _sweep(self, folder: str) -> None:
-        """Remove what earlier tries of this delivery left; where the site shows no folders, it stays."""
-        ours = posixpath.basename(temporary_path(folder, self._delivery_id, 0)).rpartition("-")[0]
-        with self._session() as session, suppress(RejectedError):
-            with site_errors(f"cannot list {folder}"):
-                names = session.listdir(folder)
-            for name in names:
-                if name.startswith(ours):
-                    remove_if_there(session, posixpath.join(folder, name))

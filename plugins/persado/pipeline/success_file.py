@@ -2,34 +2,149 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+import posixpath
+from collections.abc import Callable, Sequence
 
+from persado.errors import PersadoError, RejectedError
+from persado.pipeline.hidden_names import temporary_path
+from persado.pipeline.receipt import DeliveredFile
 from persado.pipeline.reconnect import Connect, reconnecting
 from persado.pipeline.remote_files import opened, removed_on_error, rename, require_size
 from persado.pipeline.site import Session
-from persado.pipeline.upload import temporary_path
+from persado.pipeline.site_errors import ConnectionLostError, site_errors
+from persado.pipeline.site_lock import SiteLock, fingerprint
+from persado.pipeline.site_rules import SiteRules
+from persado.pipeline.verification import verify
+
+SEND_ANEW = "To send the delivery anew, clear the task 'extract' with all downstream tasks"
 
 
-def write_success_file(connect: Connect, done_path: str, files: Sequence[tuple[str, int]], *, delivery_id: str) -> None:
+def write_success_file(
+    connect: Connect,
+    done_path: str,
+    files: Sequence[DeliveredFile],
+    *,
+    delivery_id: str,
+    content: bytes = b"",
+    rules: SiteRules | None = None,
+    on_complete: Callable[[], None] = lambda: None,
+) -> None:
     """
-    Write an empty ``.DONE``, after a last look at every file that it vouches for.
+    Write the ``.DONE``, after a last look at every file that it vouches for.
 
     :param connect: opens a session; used again where a connection is lost
     :param done_path: the absolute path of the ``.DONE`` file
-    :param files: path and size of every file of the delivery
+    :param files: every file of the delivery
     :param delivery_id: what marks the temporary name
-    :raises RejectedError: if a file is gone
+    :param content: what it holds: nothing, or the :func:`manifest`
+    :param rules: how the site is to be treated
+    :param on_complete: called when it is in place, before another delivery may replace the files
+    :raises RejectedError: if a file is gone, or is another one's by now
     :raises TransientError: if a file has another size, or the connection fails
     """
-    temporary = temporary_path(done_path, delivery_id, 0)
+    rules = rules or SiteRules()
+    lock = SiteLock(files[0].remote_path, delivery_id, rules)
+    contents = fingerprint((file.remote_path, file.sha256) for file in files)
+    temporary = temporary_path(done_path, delivery_id, 0, hidden=rules.quirks.hidden_names)
 
     def write(session: Session) -> None:
-        for path, size in files:
-            require_size(session, path, size)
-        with removed_on_error(session, [temporary]):
-            with opened(session, temporary, "wb"):
-                pass
-            require_size(session, temporary, 0)
-            rename(session, temporary, done_path)
+        lock.acquire(session)
+        with removed_on_error(session, [temporary], first=lambda: lock.give_up(session)):
+            if rules.quirks.stat_after_rename:
+                # Where the names were this delivery's all the time, nobody else can have written there.
+                held = lock.placing == contents or not rules.quirks.lock_file
+                for file in files:
+                    look(session, file, rules, thoroughly=not held)
+                    lock.keep(session)
+            lock.confirm(session, placing=contents)
+            with opened(session, temporary, "wb") as target, site_errors(f"cannot write {temporary}"):
+                target.write(content)
+            require_size(session, temporary, len(content))
+            rename(session, temporary, done_path, posix=rules.quirks.posix_rename)
+            on_complete()
+            lock.release(session)
 
     reconnecting(connect, write, lambda: None)
+
+
+def manifest(files: Sequence[DeliveredFile], *, delivery_id: str, key_fingerprint: str | None) -> bytes:
+    """
+    Say in JSON what was delivered; no value of a row is in it.
+
+    :param files: every file of the delivery
+    :param delivery_id: the delivery
+    :param key_fingerprint: the OpenPGP key that the files are encrypted to
+    """
+    document = {
+        "delivery_id": delivery_id,
+        "rows": sum(file.rows for file in files),
+        "key_fingerprint": key_fingerprint,
+        "files": [
+            {
+                "name": posixpath.basename(file.remote_path),
+                "path": file.remote_path,
+                "bytes": file.bytes,
+                "sha256": file.sha256,
+                "rows": file.rows,
+            }
+            for file in files
+        ],
+    }
+    return json.dumps(document, indent=2, ensure_ascii=False).encode() + b"\n"
+
+
+def require_delivered(connect: Connect, files: Sequence[DeliveredFile], rules: SiteRules) -> None:
+    """
+    Check that the files of a delivery are at the site already, byte by byte.
+
+    :param connect: opens a session; used again where a connection is lost
+    :param files: every file of the delivery
+    :param rules: how the site is to be treated
+    :raises RejectedError: if one is not, with what to do
+    """
+
+    def check(session: Session) -> None:
+        for file in files:
+            look(session, file, rules, thoroughly=True)
+
+    gone = (
+        "the staged files are gone (a delivery that is done removes them; on several workers stage_uri must be shared)"
+    )
+    if not rules.quirks.stat_after_rename:
+        raise RejectedError(
+            f"{gone}, and this site takes files away, so that nobody can tell whether they were delivered. {SEND_ANEW}"
+        )
+    try:
+        reconnecting(connect, check, lambda: None)
+    except RejectedError as error:
+        raise RejectedError(f"{gone}, and the site does not have them either: {error}") from error
+
+
+def look(session: Session, file: DeliveredFile, rules: SiteRules, *, thoroughly: bool) -> None:
+    """
+    Check that a file stands at the site under its final name.
+
+    :param session: an open session
+    :param file: the file
+    :param rules: how the site is to be treated
+    :param thoroughly: whether its bytes are compared too, and not the size alone
+    :raises RejectedError: if it is gone, or holds something else
+    :raises TransientError: if it has another size and its bytes were not to be compared
+    """
+    if not thoroughly:
+        try:
+            require_size(session, file.remote_path, file.bytes)
+        except RejectedError as error:
+            raise RejectedError(
+                f"{error}. Clear the task 'upload' with all downstream tasks; if that finds no staged file, clear "
+                "'extract'"
+            ) from error
+        return
+    how = rules.verify if rules.verify != "size" else "server_hash"
+    try:
+        verify(session, file.remote_path, file.bytes, file.sha256, how)
+    except ConnectionLostError:
+        raise
+    except PersadoError as error:
+        raise RejectedError(f"{error}. What is there is not what this delivery has sent. {SEND_ANEW}") from error

@@ -1,23 +1,29 @@
 """
 Put files at the site so that nobody ever sees half of one.
 
-All bytes go to hidden temporary names that carry the delivery's id; only when every file is there in its exact
-size does a stale ``.DONE`` go, and then the files get their final names. What a lost connection left of a file is
-taken up where it ended, in the same try or in a later one of the same delivery.
+All bytes go to hidden temporary names that carry the delivery's id; only when every file is there, whole and
+verified, does a stale ``.DONE`` go, and then the files get their final names. What a lost connection left of a file
+is taken up where it ended, in the same try or in a later one of the same delivery.
 """
 
 from __future__ import annotations
 
-import posixpath
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from persado.pipeline.publish import Arrived, IfExists, Publication
+from persado.errors import TransientError
+from persado.pipeline.hidden_names import temporary_path
+from persado.pipeline.publish import Arrived, Publication
 from persado.pipeline.reconnect import Connect, reconnecting
-from persado.pipeline.remote_files import removed_on_error
+from persado.pipeline.remote_files import removed_on_error, size_of
 from persado.pipeline.site import Session
+from persado.pipeline.site_extensions import free_bytes
+from persado.pipeline.site_rules import SiteRules
 from persado.pipeline.transfer import send
+from persado.pipeline.verification import verify
+
+__all__ = ["Upload", "temporary_path", "upload"]
 
 
 @dataclass(frozen=True)
@@ -44,38 +50,30 @@ def upload(
     delivery_id: str,
     remote_folder: str,
     done_path: str | None,
-    if_exists: IfExists = "replace",
+    rules: SiteRules | None = None,
     on_bytes: Callable[[int], None] = lambda count: None,
+    on_complete: Callable[[], None] = lambda: None,
 ) -> None:
     """
     Send the files of one delivery; afterwards each stands under its final name, complete.
 
     :param connect: opens a session; used again where a connection is lost
-    :param files: what to send, in order
+    :param files: what to send, in order; at least one
     :param delivery_id: what marks this delivery's temporary names
-    :param remote_folder: the folder of the destination, which must exist; folders below it are made
+    :param remote_folder: the folder of the destination; folders below it are made
     :param done_path: the path of the success file that will follow: a stale one is removed before the first
-        final name appears
-    :param if_exists: what to do where a final name is taken already
+        final name appears, and the names stay this delivery's until it is written
+    :param rules: how the site is to be treated
     :param on_bytes: told the size of every block that was sent
+    :param on_complete: called when all files are in place, before another delivery may replace them; only where no
+        success file follows
     :raises RejectedError: where a folder is missing, a right is lacking, or a name is taken and must not be
     :raises TransientError: where the connection or the site fails; the next try of the delivery goes on from there
     """
-    delivery = _Delivery(files, delivery_id, remote_folder, Publication(done_path, if_exists), on_bytes)
+    rules = rules or SiteRules()
+    publication = Publication(delivery_id, remote_folder, files[0].remote_path, done_path, rules, on_complete)
+    delivery = _Delivery(files, publication, on_bytes)
     reconnecting(connect, delivery.advance, lambda: delivery.progress)
-
-
-def temporary_path(remote_path: str, delivery_id: str, number: int, sha256: str = "") -> str:
-    """
-    Give the hidden name beside the final one under which a file arrives.
-
-    :param remote_path: the final path; the temporary name is short, whatever that is
-    :param delivery_id: the delivery
-    :param number: the file's number in the delivery
-    :param sha256: what the file holds, so that never two contents mix under one name
-    """
-    name = f".persado-{delivery_id}-{number:07d}{f'-{sha256[:16]}' if sha256 else ''}.part"
-    return posixpath.join(posixpath.dirname(remote_path), name)
 
 
 @dataclass
@@ -83,8 +81,6 @@ class _Delivery:
     """An upload and what is done of it: all that outlives a lost connection, besides the bytes at the site."""
 
     files: Sequence[Upload]
-    delivery_id: str
-    remote_folder: str
     publication: Publication
     on_bytes: Callable[[int], None]
     prepared: bool = False
@@ -92,9 +88,15 @@ class _Delivery:
     offset: int = 0
 
     def __post_init__(self) -> None:
+        self.rules, delivery_id = self.publication.rules, self.publication.delivery_id
+        hidden = self.rules.quirks.hidden_names
+        self.paths = [file.remote_path for file in self.files]
         self.arriving = [
             Arrived(
-                temporary_path(file.remote_path, self.delivery_id, number, file.sha256), file.remote_path, file.size
+                temporary_path(file.remote_path, delivery_id, number, file.sha256, hidden=hidden),
+                file.remote_path,
+                file.size,
+                file.sha256,
             )
             for number, file in enumerate(self.files, 1)
         ]
@@ -106,18 +108,42 @@ class _Delivery:
 
     def advance(self, session: Session) -> None:
         """Do what is left to do."""
-        with removed_on_error(session, [file.temporary for file in self.arriving]):
+        publication, temporary = self.publication, [file.temporary for file in self.arriving]
+        if not self.prepared:
+            publication.claim(session, self.paths)
+            publication.tidy(session, self.paths, keep=temporary)
+            self.sent = publication.count_in_place(session, self.arriving)
+        with removed_on_error(session, temporary, first=lambda: publication.give_up(session)):
             if not self.prepared:
-                self.publication.look(session, self.remote_folder, [file.remote_path for file in self.files])
+                publication.look(session, self.paths[self.sent :])
+                self._check_space(session)
                 self.prepared = True
             while self.sent < len(self.files):
-                self._send(session, self.files[self.sent], self.arriving[self.sent].temporary)
+                self._send(session, self.files[self.sent], temporary[self.sent])
                 self.sent, self.offset = self.sent + 1, 0
-            self.publication.advance(session, self.arriving)
+            publication.advance(session, self.arriving)
+
+    def _check_space(self, session: Session) -> None:
+        folder = self.publication.remote_folder
+        free = free_bytes(session, folder)
+        needed = sum(file.size for file in self.files[self.sent :])
+        if free is None or free >= needed:
+            return
+        needed -= sum(size_of(session, file.temporary) or 0 for file in self.arriving[self.sent :])
+        if free < needed:
+            raise TransientError(
+                f"{folder}: {needed:,} bytes are to be sent, but the site has room for {free:,}. Nothing was sent. "
+                "Make room there, or ask Persado to"
+            )
 
     def _send(self, session: Session, file: Upload, path: str) -> None:
+        lock = self.publication.lock
+
         def note(offset: int) -> None:
             self.offset = max(offset, self.offset)
+            lock.keep(session)
 
         failed = f"the upload of {file.remote_path} failed"
         send(session, path, file.open, file.size, failed=failed, on_bytes=self.on_bytes, on_offset=note)
+        if self.rules.verify != "size":
+            verify(session, path, file.size, file.sha256, self.rules.verify, on_read=lambda: lock.keep(session))

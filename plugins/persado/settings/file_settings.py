@@ -15,6 +15,7 @@ from pydantic import Field, model_validator
 from persado.settings import rules
 from persado.settings.fields import Strict, mistake, without_default
 from persado.settings.pgp_key import PublicKey, SigningKey
+from persado.settings.quirks import Quirks
 from persado.settings.setting_values import (
     CellText,
     Delimiter,
@@ -188,13 +189,50 @@ class SettingsLayer(OrchestrationSettings):
         ),
         examples=["{{now|format:'yyyy'}}.tgz"],
     )
-    success_file: bool = Field(
+    success_file: bool | Literal["manifest"] = Field(
         default=True,
-        description="Whether a `.DONE` file is written last, when everything has arrived.",
-        examples=[False],
+        description=(
+            "Whether a `.DONE` file is written last, when everything has arrived. `true`: empty; `manifest`: JSON with"
+            " name, path, size, SHA-256 and rows of each file."
+        ),
+        examples=["manifest"],
     )
     if_exists: Literal["replace", "fail"] = Field(
-        default="replace", description="What to do with a file of the same name at the site.", examples=["fail"]
+        default="replace",
+        description=(
+            "What to do with a file of the same name at the site. What a try of the same delivery has put there is"
+            " never in the way of its next try."
+        ),
+        examples=["fail"],
+    )
+    if_busy: Literal["wait", "fail"] = Field(
+        default="wait",
+        description=(
+            "What to do while another delivery writes the same names: `wait` for up to an hour, or `fail` at once."
+        ),
+        examples=["fail"],
+    )
+    verify: Literal["size", "read_back", "server_hash"] = Field(
+        default="size",
+        description=(
+            "How each file is checked before it gets its final name: its exact `size`; `read_back`, the size, then"
+            " the whole file is downloaded and its SHA-256 compared; or `server_hash`, the size, then the site is asked"
+            " for the SHA-256, and the file is read back where it offers none."
+        ),
+        examples=["read_back"],
+    )
+    create_remote_folder: bool = Field(
+        default=False,
+        description=(
+            "Whether `remote_folder` is made, with the folders above it, where it is missing. A mistyped name then"
+            " makes a folder that nobody looks into."
+        ),
+        examples=[True],
+    )
+    quirks: Quirks = Field(
+        default_factory=Quirks,
+        description="What the site does differently. Set as a whole: a nearer level replaces all of it.",
+        examples=[{"stat_after_rename": False}],
     )
 
 

@@ -1,0 +1,65 @@
+"""Remove what deliveries that never ended have left at the site, by the site's own clock."""
+
+from __future__ import annotations
+
+import logging
+import posixpath
+from collections import defaultdict
+from collections.abc import Iterable
+
+from persado.errors import PersadoError
+from persado.pipeline.hidden_names import delivery_of, is_ours
+from persado.pipeline.remote_files import remove_if_there
+from persado.pipeline.site import Session
+from persado.pipeline.site_errors import ConnectionLostError, site_errors
+
+ABANDONED_AFTER = 3 * 24 * 3600
+"""The age in seconds from which on the hidden files of a delivery count as abandoned."""
+LOCK_ABANDONED_AFTER = 2 * 24 * 3600
+"""The same for locks, which are younger than the files that they tell about, and must not outlive them."""
+
+_LOG = logging.getLogger(__name__)
+
+
+def sweep(session: Session, folders: Iterable[str], *, now: float, delivery_id: str, keep: Iterable[str]) -> None:
+    """
+    Remove abandoned temporary files and locks. That it cannot be done stops no delivery.
+
+    A delivery's files are removed together, when the youngest of them is old enough: one that is still being
+    written keeps the others. Of this delivery's own, what no longer belongs to it goes at once.
+
+    :param session: an open session
+    :param folders: where to look
+    :param now: the site's time
+    :param delivery_id: this delivery
+    :param keep: the paths that this delivery uses
+    """
+    kept = set(keep)
+    for folder in folders:
+        try:
+            for path in _abandoned(session, folder, now, delivery_id, kept):
+                remove_if_there(session, path)
+                _LOG.info("%s was left by a delivery that never ended; it is removed", path)
+        except ConnectionLostError:
+            raise
+        except PersadoError as error:
+            _LOG.warning("%s. What older deliveries may have left there is not tidied up", error)
+
+
+def _abandoned(session: Session, folder: str, now: float, own: str, keep: set[str]) -> list[str]:
+    gone: list[str] = []
+    others: dict[str, list[tuple[str, float]]] = defaultdict(list)
+    with site_errors(f"cannot list {folder}"):
+        for entry in session.listdir_iter(folder):
+            path = posixpath.join(folder, entry.filename)
+            if not is_ours(entry.filename) or entry.st_mtime is None or path in keep:
+                continue
+            age, delivery = now - entry.st_mtime, delivery_of(entry.filename)
+            if delivery == own or (delivery is None and age > LOCK_ABANDONED_AFTER):
+                gone.append(path)
+            elif delivery is not None:
+                others[delivery].append((path, age))
+    for files in others.values():
+        if min(age for _, age in files) > ABANDONED_AFTER:
+            gone += [path for path, _ in files]
+    return gone
