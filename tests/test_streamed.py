@@ -9,7 +9,8 @@ import duckdb
 import pytest
 from support.expect import nothing_left_behind  # noqa: F401 - a fixture
 from support.sftp_server import SftpServer
-from support.streaming import ROWS, VALUES, contents, settings, stream
+from support.site_folder import contents
+from support.streaming import ROWS, VALUES, settings, stream
 
 from persado.pipeline import chained
 from persado.pipeline.names import Names

@@ -18,8 +18,9 @@ from support.airflow_runs import gpg, pgp_home
 from support.cut_line import cut_line
 from support.expect import fails, nothing_left_behind, short_pauses
 from support.sftp_server import Folder, SftpServer
+from support.site_folder import contents
 from support.sshd import Sshd
-from support.streaming import DELIVERY, ROWS, contents, settings, stream
+from support.streaming import DELIVERY, ROWS, settings, stream
 
 from persado.errors import ConfigurationError, RejectedError, TransientError
 from persado.pipeline.pgp_keys import PublicKey, read_public_key
@@ -79,7 +80,8 @@ def on_write(act: Callable[[Folder, int], None]) -> type[Folder]:
 
     class Acting(Folder):
         def write(self, file_obj: object, offset: int, data: bytes) -> Any:
-            act(self, offset)
+            if not self.is_lock(file_obj):
+                act(self, offset)
             return super().write(file_obj, offset, data)
 
     return Acting

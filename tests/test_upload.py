@@ -18,6 +18,7 @@ import asyncssh
 import pytest
 from support.expect import fails, nothing_left_behind, short_pauses  # noqa: F401 - fixtures
 from support.sftp_server import Folder, Operation, SftpServer
+from support.site_folder import contents
 from support.sshd import Sshd
 from support.stubs import answering
 
@@ -85,12 +86,6 @@ def digest(content: bytes) -> str:
 def temporary(path: str, number: int, content: bytes) -> str:
     """Give the hidden name of a file of the delivery."""
     return temporary_path(path, DELIVERY, number, digest(content))
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    """Give all files of a folder by relative path, hidden ones included, but for the lock that awaits the .DONE."""
-    files = (path for path in folder.rglob("*") if path.is_file() and path.suffix != ".lock")
-    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
 # What works, on both servers

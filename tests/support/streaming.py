@@ -6,7 +6,6 @@ from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -55,8 +54,3 @@ def stream(
         place = StreamUpload(session, delivery_id=DELIVERY, remote_folder=base, done_path=f"{base}/{names.done()}")
         making = Making(names, wanted, lambda name: f"{base}/{name}", key)
         return deliver(source, sql, Selection(), making, place, judge, on_progress)
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    """Give all files of a folder by relative path, hidden ones included."""
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
