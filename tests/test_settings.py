@@ -88,6 +88,7 @@ def test_defaults_are_on_the_safe_side(tmp_path: Path) -> None:
         "on_empty": "fail",
         "params": {},
         "owner": None,
+        "owner_link": None,
         "tags": (),
         "campaign_name": None,
         "group_name": None,

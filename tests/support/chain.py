@@ -20,8 +20,10 @@ from persado.pipeline import chained, reconnect, site
 from persado.pipeline.artifact import Artifact
 from persado.pipeline.names import Names
 from persado.pipeline.pgp_keys import PublicKey
+from persado.pipeline.receipt import DeliveredFile
 from persado.pipeline.selection import Selection
 from persado.pipeline.site import Session, Site, open_session
+from persado.pipeline.site_rules import SiteRules
 from persado.pipeline.stage_area import StageArea
 from persado.pipeline.success_file import write_success_file
 from persado.pipeline.upload import Upload, upload
@@ -117,7 +119,7 @@ class Chain:
             delivery_id=self.delivery_id,
             remote_folder=self.remote_folder,
             done_path=self.done_path,
-            if_exists=self.settings.if_exists,
+            rules=SiteRules.of(self.settings),
         )
         return files
 
@@ -125,8 +127,18 @@ class Chain:
         write_success_file(
             _connect(self.site),
             self.done_path,
-            [(f"{self.remote_folder}/{file.name}", file.bytes) for file in files],
+            [
+                DeliveredFile(
+                    name=file.name,
+                    remote_path=f"{self.remote_folder}/{file.name}",
+                    rows=file.rows,
+                    bytes=file.bytes,
+                    sha256=file.sha256,
+                )
+                for file in files
+            ],
             delivery_id=self.delivery_id,
+            rules=SiteRules.of(self.settings),
         )
         self._area.remove()
         return files

@@ -52,4 +52,5 @@ def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (reconnect, site):
         monkeypatch.setattr(module, "FIRST_PAUSE", 0.01)
     monkeypatch.setattr(site_lock, "POLL", 0.05)
-    monkeypatch.setattr(site_lock, "LONGEST_WAIT", 3.0)
+    monkeypatch.setattr(site_lock, "LONGEST_WAIT", 5.0)
+    monkeypatch.setattr(site_lock, "STALE_EMPTY", 1.0)

@@ -28,8 +28,9 @@ from persado.pipeline.site_rules import SiteRules
 REFRESH = 60.0
 STALE = 900.0
 """The seconds without a refresh after which the delivery that holds a lock counts as dead."""
-STALE_EMPTY = 60.0
-"""The same for a lock without content: it is written right after it is created."""
+STALE_EMPTY = 10.0
+"""The same for a lock without content: it is written right after it is created, and whoever is slower than that
+notices before it gives a name."""
 LONGEST_WAIT = 3600.0
 POLL = 5.0
 _LENGTH = 256
