@@ -18,6 +18,7 @@ from sqlalchemy import select
 
 from persado.access import LOCAL_USER, PROTECTED_TAGS, RESTRICTED, RESTRICTED_PII, is_operator
 from persado.fab_roles import make_roles
+from persado.hidden_values import HideRenderedValues
 
 if TYPE_CHECKING:
     from airflow.api_fastapi.auth.managers.base_auth_manager import ResourceMethod
@@ -35,6 +36,10 @@ class PersadoFabAuthManager(FabAuthManager):
         """Make the two roles beside Airflow's own."""
         super().init_flask_resources()
         make_roles(self.security_manager)
+
+    def get_fastapi_middlewares(self) -> list[Any]:
+        """Take rendered values out of what restricted users get to see."""
+        return [*super().get_fastapi_middlewares(), (HideRenderedValues, {})]
 
     def is_authorized_dag(
         self,

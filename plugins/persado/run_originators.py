@@ -8,19 +8,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
+from airflow.models.asset import (
+    AssetEvent,
+    AssetModel,
+    DagScheduleAssetNameReference,
+    DagScheduleAssetUriReference,
+)
 from airflow.models.dagrun import DagRun
 from airflow.state import TaskScope, get_state_backend
 from airflow.utils.types import DagRunTriggeredByType, DagRunType
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import object_session
 
 from persado.originators import STATE_KEY, Originator, dump
 from persado.user_roles import only_operators_make_asset_events, roles_of
 
 if TYPE_CHECKING:
-    from airflow.models.asset import AssetEvent
     from sqlalchemy.orm import Session
 
 GATE_OPERATOR = "PersadoGateOperator"
@@ -57,7 +63,7 @@ def originators(dag_run: DagRun, session: Session) -> Iterator[Originator]:
             continue
         seen.add(run.id)
         if run.run_type == DagRunType.ASSET_TRIGGERED and run.triggering_user_name is None:
-            for event in run.consumed_asset_events:
+            for event in events(run, session):
                 source = _source(event, session)
                 if isinstance(source, DagRun):
                     runs.append(source)
@@ -65,6 +71,47 @@ def originators(dag_run: DagRun, session: Session) -> Iterator[Originator]:
                     yield source
         else:
             yield _originator(run, session)
+
+
+def events(run: DagRun, session: Session) -> list[AssetEvent]:
+    """
+    List the asset events that led to a run.
+
+    Airflow records them, but not those of assets that the DAG's schedule knows by name or URI only, as `when_changed`
+    does. Of these it counts what came since the run before, or since the DAG waits for them; rather too many than too
+    few.
+
+    :param run: a run that assets started
+    :param session: a session of Airflow's database
+    """
+    known: list[Any] = []
+    since: list[datetime] = []
+    for reference, named in (
+        (DagScheduleAssetUriReference, AssetModel.uri == DagScheduleAssetUriReference.uri),
+        (DagScheduleAssetNameReference, AssetModel.name == DagScheduleAssetNameReference.name),
+    ):
+        found = session.execute(
+            select(AssetModel.id, reference.created_at).where(named, reference.dag_id == run.dag_id)
+        ).all()
+        known += [asset_id for asset_id, _ in found]
+        since += [created_at for _, created_at in found]
+    if not known:
+        return list(run.consumed_asset_events)
+    before = session.scalar(
+        select(func.max(DagRun.run_after)).where(
+            DagRun.dag_id == run.dag_id,
+            DagRun.run_type == DagRunType.ASSET_TRIGGERED,
+            DagRun.run_after < run.run_after,
+        )
+    )
+    unrecorded = session.scalars(
+        select(AssetEvent).where(
+            AssetEvent.asset_id.in_(known),
+            AssetEvent.timestamp > (before or min(since)),
+            AssetEvent.timestamp <= (run.start_date or datetime.now(UTC)),
+        )
+    )
+    return [*run.consumed_asset_events, *unrecorded]
 
 
 def _originator(run: DagRun, session: Session) -> Originator:

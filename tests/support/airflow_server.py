@@ -1,0 +1,101 @@
+"""A real Airflow with users, as the demo starts it, on a project that a test describes."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+from rich.console import Console
+
+from demo.airflow_api import AirflowAPI
+from demo.airflow_home import USER, AirflowHome, free_port, make_home
+from demo.components import Components, components
+from demo.layout import HERE, Layout
+from demo.parts import Parts
+from demo.settings_file import Airflow
+from demo.start import start_airflow
+
+PATIENCE = 120.0
+
+
+@dataclass(frozen=True)
+class AirflowServer:
+    """
+    A running Airflow.
+
+    :param home: its home
+    :param processes: its processes
+    :param admin: the API, as the administrator
+    """
+
+    home: AirflowHome
+    processes: Components
+    admin: AirflowAPI
+
+    def client(self, user: str, password: str | None = None) -> httpx.Client:
+        """Give a client that is logged in; the user `anonymous` is not."""
+        client = httpx.Client(base_url=self.home.url, timeout=60, trust_env=False)
+        if user != "anonymous":
+            known = password or self.home.passwords[user]
+            answer = client.post("/auth/token", json={"username": user, "password": known})
+            client.headers["Authorization"] = f"Bearer {answer.raise_for_status().json()['access_token']}"
+        return client
+
+    def wait_until(self, what: str, true: Callable[[], bool]) -> None:
+        """Wait for something, as long as Airflow runs."""
+        self.processes.wait_for(what, true, PATIENCE)
+
+    def ended(self, dag_id: str, run_id: str) -> dict[str, str]:
+        """Wait for a run's end; give how the run and each of its tasks ended."""
+        states: dict[str, str] = {}
+
+        def over() -> bool:
+            states["run"] = self.admin.run(dag_id, run_id)["state"]
+            time.sleep(0.2)
+            return states["run"] in ("success", "failed")
+
+        self.wait_until(f"the end of {dag_id}, {run_id}", over)
+        tasks = self.admin.tasks(dag_id, run_id)
+        return states | {task["task_id"]: task["state"] for task in tasks}
+
+
+@contextmanager
+def airflow_server(
+    folder: Path, config: Path, connections: list[dict[str, Any]], dag_files: Mapping[str, str]
+) -> Iterator[AirflowServer]:
+    """
+    Start an Airflow for the length of a block.
+
+    :param folder: where everything of it lies
+    :param config: the folder of destinations, data templates and orchestrations
+    :param connections: as `airflow_settings.yaml` has them
+    :param dag_files: name and text of DAG files beside the project's own
+    """
+    layout = Layout(folder / "project")
+    (layout.root / "dags").mkdir(parents=True)
+    for name in ("demo", "plugins", "requirements.lock"):
+        (layout.root / name).symlink_to(HERE.root / name)
+    for file in ("persado_orchestrations.py", "persado_config_errors.py"):
+        shutil.copy(HERE.root / "dags" / file, layout.root / "dags")
+    for name, text in dag_files.items():
+        (layout.root / "dags" / name).write_text(text)
+    layout.make_folders()
+    if HERE.cache.is_dir():  # an empty database takes half a minute to make
+        shutil.copytree(HERE.cache, layout.cache, dirs_exist_ok=True)
+    settings = Airflow.model_validate({"connections": connections})
+    with components(layout.logs, layout.root) as processes:
+        home = make_home(layout, free_port(), config, connections=False)
+        api = AirflowAPI(home.url, USER, home.passwords[USER])
+        parts = Parts(settings=settings, config=config, all_ours=True)
+        start_airflow(processes, home, api, parts, Console(file=io.StringIO()), with_triggerer=False)
+        try:
+            yield AirflowServer(home, processes, api)
+        finally:
+            api.close()
