@@ -552,10 +552,7 @@ class PersadoDeliverOperator(PersadoExtractOperator):
         names = Names(self.settings, begun.values)
         making = Making(names, self.settings, self.remote_path, begun.key, begun.signing)
         warnings: list[str] = []
-        with (
-            closing(KeptSession(PersadoHook(self.persado_conn_id).session)) as session,
-            open_source(self.conn_id) as connection,
-        ):
+        with closing(KeptSession(PersadoHook(self.persado_conn_id).session)) as session:
             site = StreamUpload(
                 session,
                 delivery_id=begun.delivery_id,
@@ -564,7 +561,7 @@ class PersadoDeliverOperator(PersadoExtractOperator):
                 rules=SiteRules.of(self.settings),
             )
             done = deliver(
-                connection,
+                partial(open_source, self.conn_id),
                 self.sql,
                 self.selection,
                 making,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -11,15 +12,21 @@ from support.stubs import answering
 
 
 @contextmanager
-def cut_line(port: int, after: int) -> Iterator[int]:
+def cut_line(port: int, after: int, times: int | None = None) -> Iterator[int]:
     """
-    Give the port of a proxy; each connection through it breaks after so many bytes to the site.
+    Give the port of a proxy; connections through it break after so many bytes to the site.
 
     :param port: the site's port
     :param after: how many bytes
+    :param times: how many connections break; None is all
     """
     lines: list[_Line] = []
-    with answering(lambda client: lines.append(_Line(client, port, after))) as (proxy, _):
+
+    def serve(client: socket.socket) -> None:
+        breaks = times is None or len(lines) < times
+        lines.append(_Line(client, port, after if breaks else sys.maxsize))
+
+    with answering(serve) as (proxy, _):
         yield proxy
         for line in lines:
             line.cut()

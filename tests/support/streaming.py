@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -47,10 +47,11 @@ def stream(
     """Deliver rows to the server's inbox."""
     base = server.remote("inbox").rstrip("/")
     names = Names(wanted, VALUES)
-    with (
-        closing(connection or duckdb.connect()) as source,
-        closing(KeptSession(partial(connect, server.site(**site or {}), proven=True))) as session,
-    ):
+
+    def source() -> AbstractContextManager[Any]:
+        return nullcontext(connection) if connection is not None else closing(duckdb.connect())
+
+    with closing(KeptSession(partial(connect, server.site(**site or {}), proven=True))) as session:
         place = StreamUpload(session, delivery_id=DELIVERY, remote_folder=base, done_path=f"{base}/{names.done()}")
         making = Making(names, wanted, lambda name: f"{base}/{name}", key)
         return deliver(source, sql, Selection(), making, place, judge, on_progress)

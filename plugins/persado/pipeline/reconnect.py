@@ -77,8 +77,19 @@ def reconnecting(connect: Connect, work: Callable[[Session], None], progress: Ca
             # A site that was never reached is left to the task's own retries.
             if not begun or failures == ATTEMPTS:
                 raise
-            pause = FIRST_PAUSE * 2 ** (failures - 1) * random.uniform(0.5, 1)  # noqa: S311 - spreads load
-            _LOG.warning("%s. Going on in %.1f seconds from what has arrived", error, pause)
-            time.sleep(pause)
+            pause_after(failures, error, "Going on in %.1f seconds from what has arrived")
         else:
             return
+
+
+def pause_after(failures: int, error: Exception, then: str) -> None:
+    """
+    Log why, and wait a while, longer after more failures.
+
+    :param failures: how many connections were lost
+    :param error: how the last one was lost
+    :param then: what follows; it has a place for the seconds
+    """
+    pause = FIRST_PAUSE * 2 ** (failures - 1) * random.uniform(0.5, 1)  # noqa: S311 - spreads load
+    _LOG.warning(f"%s. {then}", error, pause)
+    time.sleep(pause)

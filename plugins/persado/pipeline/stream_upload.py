@@ -50,19 +50,23 @@ class StreamUpload:
         self._done_path = done_path
         self._rules = rules or SiteRules()
         self._publication: Publication | None = None
-        self._try = secrets.token_hex(8)
+        self._try = ""
         self._begun: list[str] = []
         self._arrived: list[Arrived] = []
         self._timer: threading.Timer | None = None
 
-    def look(self, remote_path: str) -> None:
+    def begin(self, remote_path: str) -> None:
         """
-        Look whether a file can be sent, before the query runs.
+        Begin, or begin anew, and look before the query runs whether the first file can be sent.
 
         :param remote_path: its final, absolute path
         :raises RejectedError: where a folder is missing, a right is lacking, or the name is taken and must not be
         :raises TransientError: where the site is out of reach
         """
+        # Bytes of a connection that broke may still be on their way to the site, under the names of then.
+        self._try = secrets.token_hex(8)
+        self._begun.clear()
+        self._arrived.clear()
         self._claim(remote_path)
 
     @contextmanager

@@ -12,7 +12,7 @@ import logging
 import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
@@ -27,7 +27,9 @@ from persado.pipeline.names import Names
 from persado.pipeline.parts import Block
 from persado.pipeline.pgp_keys import PublicKey
 from persado.pipeline.pgp_signing import SigningKey
+from persado.pipeline.reconnect import ATTEMPTS, pause_after
 from persado.pipeline.selection import Selection
+from persado.pipeline.site_errors import ConnectionLostError
 from persado.pipeline.spool import spool
 from persado.pipeline.stream_upload import StreamUpload
 from persado.settings.file_settings import Settings
@@ -77,8 +79,12 @@ class Making:
     signing: SigningKey | None = None
 
 
+Source = Callable[[], AbstractContextManager[Any]]
+"""Opens a DB-API connection, closed at the end."""
+
+
 def deliver(
-    connection: Any,
+    source: Source,
     sql: str,
     selection: Selection,
     making: Making,
@@ -89,7 +95,9 @@ def deliver(
     """
     Run a query and send its rows; afterwards each file stands under its final name, complete.
 
-    :param connection: an open DB-API connection
+    Where the connection to the site is lost on the way, all of it begins anew: what gpg writes is never the same twice.
+
+    :param source: opens the database
     :param sql: one statement that gives rows
     :param selection: what the data template says about rows
     :param making: how the files are made
@@ -98,27 +106,52 @@ def deliver(
     :param on_progress: told how far it is
     :raises PersadoError: the first error of any stage; nothing has got its final name then
     """
-    site.look(making.remote_path(making.names.first()))
-    reading = threading.get_ident()
-
-    def stopped(error: BaseException) -> None:
-        if not isinstance(error, Exception):
-            site.close_in(GRACE)
-        if threading.get_ident() != reading:
-            _interrupt(connection)
-
+    lost = 0
     try:
+        while True:
+            # What the site refuses is known before the query runs.
+            site.begin(making.remote_path(making.names.first()))
+            try:
+                done = _stream(source, sql, selection, making, site, judge, on_progress)
+                break
+            except ConnectionLostError as error:
+                lost += 1
+                if lost == ATTEMPTS:
+                    raise
+                pause_after(lost, error, "Beginning anew in %.1f seconds, from the query on")
+        site.publish()
+    except BaseException:
+        site.remove()
+        raise
+    return done
+
+
+def _stream(
+    source: Source,
+    sql: str,
+    selection: Selection,
+    making: Making,
+    site: StreamUpload,
+    judge: Callable[[int], None],
+    on_progress: OnProgress,
+) -> Streamed:
+    """Send all files under temporary names."""
+    reading = threading.get_ident()
+    with source() as connection:
+
+        def stopped(error: BaseException) -> None:
+            if not isinstance(error, Exception):
+                site.close_in(GRACE)
+            if threading.get_ident() != reading:
+                _interrupt(connection)
+
         with flow(stopped) as stages, formatted_text(connection, sql, selection, making.settings) as text:
             # The site waits for nothing: a file is begun there when its first rows are at hand.
             blocks = itertools.chain([*itertools.islice(text.blocks, 2)], text.blocks)
             artifacts = tuple(_files(blocks, making, site, stages, on_progress))
             rows = sum(artifact.rows for artifact in artifacts)
             judge(rows)
-            site.publish()
-    except BaseException:
-        site.remove()
-        raise
-    return Streamed(artifacts, rows, text.read_by)
+            return Streamed(artifacts, rows, text.read_by)
 
 
 def _files(
