@@ -1,0 +1,111 @@
+"""
+Run the benchmark: ``python -m bench``, or ``make bench``.
+
+=========  ============================================================================================
+variable   meaning
+=========  ============================================================================================
+``ROWS``   rows of a delivery, 2,000,000 by default; four times as many for the growth
+``RUNS``   how often each contender runs, in turn with the others; 5 by default
+``ONLY``   contenders whose section or name holds one of these words, separated by commas; the others
+           keep what an earlier run has measured for the same number of rows
+``OUT``    where the results go; ``.bench`` by default
+``DOCS``   if set, ``docs/performance.md`` is written anew from the results
+=========  ============================================================================================
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "plugins")]  # the servers are those of the tests
+
+from support import postgres  # noqa: E402 - behind the line above
+from support.sshd import Sshd  # noqa: E402
+
+from bench import data, report  # noqa: E402
+from bench.contenders import Contender, Place, contenders, make_key  # noqa: E402
+from bench.measure import measured  # noqa: E402
+
+ROUND_TRIP = 0.030
+
+
+def main() -> None:
+    """Measure, print, and keep the results."""
+    rows, runs = int(os.environ.get("ROWS") or 2_000_000), int(os.environ.get("RUNS") or 5)
+    words = [word for word in os.environ.get("ONLY", "").split(",") if word]
+    out = Path(os.environ.get("OUT") or ROOT / ".bench")
+    out.mkdir(exist_ok=True)
+    results = report.Results.read(out / "results.json", rows)
+    with _place() as place:
+        chosen = [c for c in contenders(place, rows) if not words or any(w in f"{c.section}: {c.name}" for w in words)]
+        for contender in chosen:
+            results.forget(contender.section, contender.name, contender.rows)
+        print(f"making the data: {rows:,} rows, and four times as many", flush=True)
+        grown = {c.name for c in chosen if c.section == "growth"}
+        with postgres.connect() as server:
+            data.make(place.folder, server, 4 * rows, 4 * rows if "streamed, sqlite" in grown else rows)
+        place.sent.write_bytes(os.urandom(max(rows * 48, 100_000)))  # as large as a delivery, and as hard to compress
+        for number in range(1, runs + 1):
+            for contender in chosen:
+                if number <= contender.runs:
+                    _run(contender, place, results, f"run {number} of {runs}")
+            results.write(out / "results.json")
+    print(report.text(results))
+    (out / "delivery.svg").write_text(report.chart(results))
+    if os.environ.get("DOCS"):
+        report.publish(results, ROOT / "docs")
+
+
+def _run(contender: Contender, place: Place, results: report.Results, what: str) -> None:
+    shutil.rmtree(place.inbox, ignore_errors=True)
+    place.inbox.mkdir()
+    run = measured(contender.command, place.environment)
+    print(f"{what}: {contender.section}: {contender.name}, {contender.rows:,} rows: {run.seconds:.2f} s", flush=True)
+    results.add(contender.section, contender.name, contender.rows, run)
+    _check(contender, place, run.told.get("rows", contender.rows))
+
+
+def _check(contender: Contender, place: Place, rows: int) -> None:
+    """Look whether everything arrived that had to."""
+    arrived = sorted(place.inbox.iterdir())
+    if rows != contender.rows or (contender.section != "DB-API" and len(arrived) != 1):
+        raise RuntimeError(f"{contender.name}: {rows} rows, {[path.name for path in arrived]}")
+    if contender.rows <= 100_000 and contender.section in {"delivery", "growth"}:
+        decrypt = ["gpg", "--homedir", str(place.gpg_home), "--batch", "--quiet", "--decrypt", str(arrived[0])]
+        packed = subprocess.run(decrypt, check=True, capture_output=True).stdout
+        lines = subprocess.run(["gzip", "-dc"], input=packed, check=True, capture_output=True).stdout.count(b"\n")
+        if lines != rows + 1:
+            raise RuntimeError(f"{contender.name}: {lines} lines for {rows} rows")
+
+
+@contextmanager
+def _place() -> Iterator[Place]:
+    with tempfile.TemporaryDirectory(prefix="persado-bench-") as name:
+        folder = Path(name)
+        with Sshd(folder, folder / "sshd") as sshd:
+            recipient = make_key(folder / "gpg")
+            line = subprocess.Popen(
+                [sys.executable, "-m", "bench.long_line", str(sshd.port), str(ROUND_TRIP)],
+                cwd=ROOT,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            try:
+                port = int(line.stdout.readline()) if line.stdout else 0
+                yield Place(folder, sshd, folder / "gpg", recipient, port)
+            finally:
+                line.kill()
+                line.communicate()
+                subprocess.run(["gpgconf", "--homedir", folder / "gpg", "--kill", "all"], check=False)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,205 @@
+"""Who runs against whom: each contender as a command."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from support import postgres
+from support.airflow_runs import gpg
+from support.sshd import Sshd
+
+from bench import data
+
+ROOT = Path(__file__).parent.parent
+
+
+@dataclass(frozen=True)
+class Contender:
+    """
+    What is run and measured.
+
+    :param section: what it is compared with
+    :param name: how it is called
+    :param rows: how many rows it delivers
+    :param command: its program and arguments
+    :param runs: how often it runs at most
+    """
+
+    section: str
+    name: str
+    rows: int
+    command: Sequence[str]
+    runs: int = 1_000
+
+
+@dataclass(frozen=True)
+class Place:
+    """
+    Where a benchmark happens.
+
+    :param folder: its own folder
+    :param sshd: the server that files are sent to
+    :param gpg_home: where the receiver's key is
+    :param recipient: the fingerprint of that key
+    :param long_line: the port behind which the server is far away
+    """
+
+    folder: Path
+    sshd: Sshd
+    gpg_home: Path
+    recipient: str
+    long_line: int
+
+    @property
+    def inbox(self) -> Path:
+        """The server's folder."""
+        return self.folder / "inbox"
+
+    @property
+    def sent(self) -> Path:
+        """A file like those that are delivered, for the upload alone."""
+        return self.folder / "sent.pgp"
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """The environment of all contenders."""
+        site = self.sshd.site()
+        extra = {"private_key": site.private_key, "no_host_key_check": True}
+        connections = {
+            "BENCH_DATABASE": {
+                "conn_type": "postgres",
+                "host": postgres.host(),
+                "login": postgres.USER,
+                "schema": "postgres",
+            },
+            "BENCH_SITE": {
+                "conn_type": "sftp",
+                "host": site.host,
+                "port": site.port,
+                "login": site.login,
+                "extra": extra,
+            },
+        }
+        return {
+            **os.environ,
+            "PYTHONPATH": f"{ROOT / 'plugins'}:{ROOT}",
+            "AIRFLOW_HOME": str(self.folder / "airflow"),
+            **{f"AIRFLOW_CONN_{name}": json.dumps(fields) for name, fields in connections.items()},
+        }
+
+
+def make_key(home: Path) -> str:
+    """Make the receiver's key; give its fingerprint."""
+    home.mkdir(mode=0o700)
+    gpg(home, "--quick-generate-key", "Receiver <receiver@example.com>", "future-default", "default", "1y")
+    (home / "receiver.asc").write_bytes(gpg(home, "--armor", "--export"))
+    listed = gpg(home, "--with-colons", "--list-keys").decode().splitlines()
+    return next(line for line in listed if line.startswith("fpr:")).split(":")[9]
+
+
+def contenders(place: Place, rows: int) -> Iterator[Contender]:
+    """
+    Give all contenders.
+
+    :param place: where they run
+    :param rows: how many rows the databases have, divided by four; the growth is measured with all of them
+    """
+    for program in ("gzip -6", "igzip"):
+        yield Contender("delivery", f"shell, {program}", rows, _shell(place, program, rows))
+    yield Contender("delivery", "ordinary pandas chain", rows, _ordinary(place, rows))
+    for source in ("postgres", "duckdb", "sqlite"):
+        for how in ("streamed", "chained"):
+            yield Contender("delivery", f"{how}, {source}", rows, _project(place, how, source, rows))
+    for times in (2, 4):
+        yield Contender(
+            "growth", "streamed, postgres", times * rows, _project(place, "streamed", "postgres", times * rows)
+        )
+    for source in ("duckdb", "sqlite"):
+        yield Contender(
+            "growth", f"streamed, {source}", 4 * rows, _project(place, "streamed", source, 4 * rows), runs=1
+        )
+    yield Contender("30 ms line", "upload", rows, _upload(place))
+    yield Contender("30 ms line", "sftp", rows, _sftp(place))
+    for name, how in (("DB-API path, sqlite", "project"), ("csv.writer, same cursor", "csv")):
+        yield Contender("DB-API", name, rows, _dbapi(place, how, rows))
+
+
+def _python(*arguments: str) -> Sequence[str]:
+    return (sys.executable, "-m", *arguments)
+
+
+def _shell(place: Place, program: str, rows: int) -> Sequence[str]:
+    site = place.sshd.site()
+    key = _key_file(place)
+    copy = f"COPY ({data.query(rows)}) TO STDOUT (FORMAT csv, HEADER)"
+    target = f"sftp://{site.host}:{site.port}{place.inbox}/customers.csv.gz.pgp"
+    stages = (
+        ["psql", "-X", "-q", "-h", postgres.host(), "-U", postgres.USER, "-d", "postgres", "-c", copy],
+        program.split(),
+        ["gpg", "--homedir", str(place.gpg_home), "--batch", "--quiet", "--trust-model", "always", "-z", "0",
+         "--encrypt", "--recipient", place.recipient],
+        ["curl", "-sS", "-k", "-u", f"{site.login}:", "--key", str(key), "--pubkey", f"{key}.pub", "-T", "-", target],
+    )  # fmt: skip
+    return ("bash", "-o", "pipefail", "-c", " | ".join(map(shlex.join, stages)))
+
+
+def _key_file(place: Place) -> Path:
+    path = place.folder / "client_key"
+    if not path.exists():
+        path.touch(mode=0o600)
+        path.write_text(place.sshd.site().private_key or "")
+        public = subprocess.run(["ssh-keygen", "-y", "-f", path], check=True, capture_output=True).stdout
+        Path(f"{path}.pub").write_bytes(public)
+    return path
+
+
+def _ordinary(place: Place, rows: int) -> Sequence[str]:
+    home, folder = str(place.gpg_home), str(place.folder)
+    return _python("bench.ordinary", data.query(rows), str(place.inbox), home, place.recipient, folder)
+
+
+def _project(place: Place, how: str, source: str, rows: int) -> Sequence[str]:
+    databases = {
+        "postgres": f"host={postgres.host()} user={postgres.USER} dbname=postgres",
+        "duckdb": str(place.folder / "customers.duckdb"),
+        "sqlite": str(place.folder / "customers.sqlite"),
+    }
+    job = {
+        "how": how,
+        "source": source,
+        "database": databases[source],
+        "sql": data.query(rows),
+        "inbox": str(place.inbox),
+        "key": str(place.gpg_home / "receiver.asc"),
+        "stage": str(place.folder / "stage"),
+        "site": asdict(place.sshd.site()),
+    }
+    return _python("bench.project", json.dumps(job))
+
+
+def _upload(place: Place) -> Sequence[str]:
+    site = asdict(place.sshd.site(port=place.long_line))
+    return _python("bench.line_upload", str(place.sent), str(place.inbox), json.dumps(site))
+
+
+def _sftp(place: Place) -> Sequence[str]:
+    site = place.sshd.site()
+    options = [
+        f"-o{option}" for option in ("StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR")
+    ]
+    batch = place.folder / "batch"
+    batch.write_text(f"put {place.sent} {place.inbox}/uploaded\n")
+    where = f"{site.login}@{site.host}"
+    return ("sftp", "-q", *options, "-i", str(_key_file(place)), "-P", str(place.long_line), "-b", str(batch), where)
+
+
+def _dbapi(place: Place, how: str, rows: int) -> Sequence[str]:
+    target = str(place.folder / "customers.csv")
+    return _python("bench.dbapi", how, str(place.folder / "customers.sqlite"), data.query(rows), target)

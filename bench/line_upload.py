@@ -1,0 +1,35 @@
+"""Contender: this project's upload alone, of a file that is there."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+from persado.pipeline.site import Site, connect
+from persado.pipeline.upload import Upload, upload
+
+
+def main(path: str, inbox: str, site: str) -> None:
+    """Upload, and print how long it took."""
+    file = Path(path)
+    data = file.read_bytes()
+    sha256 = hashlib.sha256(data).hexdigest()
+    size = len(data)
+    del data
+    begin = time.perf_counter()
+    upload(
+        partial(connect, Site(**json.loads(site))),
+        [Upload(f"{inbox}/uploaded", size, sha256, lambda: file.open("rb"))],
+        delivery_id="0123456789abcdef",
+        remote_folder=inbox,
+        done_path=None,
+    )
+    print(json.dumps({"seconds": time.perf_counter() - begin, "bytes": size}))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

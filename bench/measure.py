@@ -1,0 +1,68 @@
+"""Run a contender: how long it takes, and how much memory its processes need at their peak."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import psutil
+
+_EVERY = 0.05
+
+
+@dataclass(frozen=True)
+class Run:
+    """
+    One run of a contender.
+
+    :param seconds: how long its work took: what it says itself, else from its start to its end
+    :param startup: how long it took besides: to start Python and import what it needs
+    :param peak: the most memory in bytes that its processes had at a time; what they share counts once
+    :param told: what else it says
+    """
+
+    seconds: float
+    startup: float
+    peak: int
+    told: Mapping[str, Any]
+
+
+def measured(command: Sequence[str], environment: Mapping[str, str]) -> Run:
+    """
+    Run a contender.
+
+    :param command: its program and arguments; its last line may be a JSON object, with ``seconds`` for its work alone
+    :param environment: its environment
+    :raises RuntimeError: if it fails
+    """
+    begin = time.perf_counter()
+    process = subprocess.Popen(command, env=dict(environment), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    peak = 0
+    watched = psutil.Process(process.pid)
+    while process.poll() is None:
+        peak = max(peak, _memory(watched))
+        time.sleep(_EVERY)
+    wall = time.perf_counter() - begin
+    out, err = process.communicate()
+    if process.returncode:
+        raise RuntimeError(
+            f"{command[0]} ended with code {process.returncode}: {err.decode('utf-8', 'replace')[-2000:]}"
+        )
+    last = out.strip().rpartition(b"\n")[2]  # Airflow's log stands before it
+    told = json.loads(last) if last.startswith(b"{") else {}
+    seconds = told.pop("seconds", wall)
+    return Run(seconds, wall - seconds, peak, told)
+
+
+def _memory(process: psutil.Process) -> int:
+    total = 0
+    with suppress(psutil.Error):
+        for each in (process, *process.children(recursive=True)):
+            with suppress(psutil.Error):
+                total += each.memory_full_info().pss
+    return total

@@ -1,0 +1,116 @@
+"""Contender: this project, chained or streamed, in a process of its own, without Airflow around it."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import sys
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from persado.pipeline import chained
+from persado.pipeline.names import Names
+from persado.pipeline.pgp_keys import PublicKey, read_public_key
+from persado.pipeline.reconnect import KeptSession
+from persado.pipeline.selection import Selection
+from persado.pipeline.site import Site, connect
+from persado.pipeline.stage_area import StageArea
+from persado.pipeline.stream_upload import StreamUpload
+from persado.pipeline.streamed import Making, deliver
+from persado.pipeline.upload import Upload, upload
+from persado.settings.file_settings import Settings
+from persado.settings.filename import NameValues
+
+_ID = "0123456789abcdef"
+_SETTINGS = {"filename_template": "customers.csv.gz", "encoding": "gzip", "pgp_public_key": "receiver.asc"}
+
+Connect = Callable[[str], Any]
+"""Connects to a database."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is delivered, and where to; it comes as JSON."""
+
+    how: str
+    source: str
+    database: str
+    sql: str
+    inbox: str
+    key: str
+    stage: str
+    site: dict[str, Any]
+
+
+def main(text: str) -> None:
+    """Deliver, and print how long it took and how the rows were read."""
+    job = Job(**json.loads(text))
+    settings = Settings.model_validate(_SETTINGS)
+    names = Names(settings, NameValues(now=datetime.now(UTC), orchestration="bench", run_id="bench"))
+    key = read_public_key(Path(job.key).read_bytes())
+    connect_to = _driver(job.source)
+    begin = time.perf_counter()
+    done = (_stream if job.how == "streamed" else _chain)(job, connect_to, settings, names, key)
+    print(json.dumps({"seconds": time.perf_counter() - begin, **done}))
+
+
+def _stream(job: Job, connect_to: Connect, settings: Settings, names: Names, key: PublicKey) -> dict[str, Any]:
+    with (
+        closing(connect_to(job.database)) as connection,
+        closing(KeptSession(partial(connect, Site(**job.site), proven=True))) as session,
+    ):
+        site = StreamUpload(session, delivery_id=_ID, remote_folder=job.inbox, done_path=None)
+        making = Making(names, settings, lambda name: f"{job.inbox}/{name}", key)
+        done = deliver(connection, job.sql, Selection(), making, site, lambda rows: None, lambda rows, size: None)
+    return {"rows": done.rows, "read_by": done.read_by}
+
+
+def _chain(job: Job, connect_to: Connect, settings: Settings, names: Names, key: PublicKey) -> dict[str, Any]:
+    area = StageArea(Path(job.stage), _ID)
+    stages = [time.perf_counter()]
+    with closing(connect_to(job.database)) as connection:
+        rows, read_by = chained.extract_stage(area, connection, job.sql, Selection(), settings, _ignore)
+    stages.append(time.perf_counter())
+    files = chained.format_stage(area, rows, names, settings, _ignore)
+    stages.append(time.perf_counter())
+    files = chained.encode_stage(area, files, names, settings, _ignore)
+    stages.append(time.perf_counter())
+    files = chained.encrypt_stage(area, files, names, settings, key, None, _ignore)
+    stages.append(time.perf_counter())
+    uploads = [Upload(f"{job.inbox}/{file.name}", file.bytes, file.sha256, partial(area.open, file)) for file in files]
+    upload(partial(connect, Site(**job.site)), uploads, delivery_id=_ID, remote_folder=job.inbox, done_path=None)
+    stages.append(time.perf_counter())
+    area.remove()
+    seconds = [end - begin for begin, end in itertools.pairwise(stages)]
+    names_of_stages = ("extract", "format", "encode", "encrypt", "upload")
+    return {"rows": rows.rows, "read_by": read_by, "stages": dict(zip(names_of_stages, seconds, strict=True))}
+
+
+def _driver(source: str) -> Connect:
+    if source == "postgres":
+        import psycopg
+
+        import persado.pipeline.postgres_copy  # noqa: F401 - imported later, it would count as work
+
+        return psycopg.connect
+    if source == "duckdb":
+        import duckdb
+
+        return partial(duckdb.connect, read_only=True)
+    import sqlite3
+
+    return sqlite3.connect
+
+
+def _ignore(rows: int, size: int) -> None:
+    pass
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
