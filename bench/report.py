@@ -198,8 +198,8 @@ Machine: {machine}. Measured {finished} with `{command}`. Seconds hold for that 
 {measured}
 
 `seconds` is the median of the runs, with the fastest and the slowest. For what runs in Python, the start (of Python,
-and its imports) is not in it, but stands beside it; in Airflow it is part of a task's own start. Memory is the most that
-all processes of a contender had at a time, without the database's server and sshd.
+and its imports) is not in it, but stands beside it; in Airflow it is part of a task's own start. Memory is the most
+that all processes of a contender had at a time, without the database's server and sshd.
 
 ## What it should reach
 
