@@ -10,6 +10,7 @@ from airflow.sdk import DAG, Asset, BaseOperator, CronDataIntervalTimetable, Par
 from airflow.sdk.configuration import conf
 
 from persado.access import access_control
+from persado.alerts import failure_callbacks, success_callbacks
 from persado.doc_text import doc_text
 from persado.gate import GATE, PersadoGateOperator
 from persado.operators import (
@@ -51,7 +52,11 @@ def make_dag(delivery: Delivery) -> DAG:
             {"persado", delivery.destination_name, *orchestration.tags, *(["pii"] if delivery.has_pii else [])}
         ),
         template_searchpath=str(delivery.config_dir / "queries"),
-        default_args={"owner": owner, "retries": RETRIES},
+        default_args={
+            "owner": owner,
+            "retries": RETRIES,
+            "on_failure_callback": failure_callbacks(delivery.alerts),
+        },
         owner_links={owner: orchestration.owner_link} if orchestration.owner_link else {},
         doc_md=doc_text(delivery),
     ) as dag:
@@ -122,7 +127,7 @@ def _stages(delivery: Delivery) -> None:
         "origins": delivery.origins,
         "persado_conn_id": delivery.destination.connection,
     }
-    last_of_all: dict[str, Any] = {"outlets": [asset]}
+    last_of_all: dict[str, Any] = {"outlets": [asset], "on_success_callback": success_callbacks(delivery.alerts)}
     at_site = site if settings.success_file else site | last_of_all
     last: BaseOperator
     if orchestration.execution == "streamed":

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from persado.settings.alerts import Alert
 from persado.settings.contract import Contract
 from persado.settings.file_settings import Settings
 from persado.settings.models import Access, DataTemplate, Destination, Orchestration
@@ -45,6 +46,12 @@ class Delivery:
     def has_pii(self) -> bool:
         """Whether a column is marked as personal data."""
         return any(column.pii for column in self.data_template.columns or ())
+
+    @property
+    def alerts(self) -> tuple[Alert, ...]:
+        """Who is told how it went: what the orchestration says, else what the destination does."""
+        own = self.orchestration.alerts
+        return self.destination.alerts if own is None else own
 
     @property
     def asset(self) -> str:

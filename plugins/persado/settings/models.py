@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 
+from persado.settings.alerts import Alerts
 from persado.settings.columns import Columns
 from persado.settings.fields import ConnectionId, OneLine, Strict, mistake, unique
 from persado.settings.file_settings import OrchestrationSettings, SettingsLayer
@@ -53,6 +54,11 @@ class Destination(Strict):
         default=None,
         description="Airflow pool for the tasks that talk to the site, so that not too many do so at once.",
         examples=["persado_site"],
+    )
+    alerts: Alerts = Field(
+        default=(),
+        description="Who is told how deliveries went.",
+        examples=[[{"connection": "smtp_default", "to": ["crm-team@example.com"]}]],
     )
 
 
@@ -187,6 +193,11 @@ class Orchestration(Strict):
     )
     tags: Annotated[tuple[OneLine, ...], Field(strict=False), AfterValidator(_tags)] = Field(
         default=(), description="Tags of the DAG, to filter by.", examples=[["weekly"]]
+    )
+    alerts: Alerts | None = Field(
+        default=None,
+        description="Who is told how its deliveries went, instead of whom the destination names. `null`: the same.",
+        examples=[[{"connection": "slack_crm", "when": ["failure", "success"]}]],
     )
     campaign_name: OneLine | None = Field(
         default=None, description="What `{{campaign_name}}` stands for in filename templates.", examples=["spring"]
