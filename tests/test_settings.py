@@ -90,6 +90,7 @@ def test_defaults_are_on_the_safe_side(tmp_path: Path) -> None:
         "owner": None,
         "owner_link": None,
         "tags": (),
+        "alerts": None,
         "campaign_name": None,
         "group_name": None,
         "start_date": None,
