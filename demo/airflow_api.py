@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import httpx
 
-TIME_OUT = 30.0
+TIME_OUT = 120.0
 
 
 class AirflowAPI:

@@ -376,7 +376,7 @@ def test_there_is_no_way_round(world: World, sent: dict[str, Any], user: str) ->
 
 def test_fabs_own_pages_let_nobody_raise_himself(world: World, sent: dict[str, Any]) -> None:
     before = world.state()
-    with httpx.Client(base_url=world.server.home.url, trust_env=False, follow_redirects=True) as browser:
+    with httpx.Client(base_url=world.server.home.url, timeout=180, trust_env=False, follow_redirects=True) as browser:
         form = browser.get("/auth/login/").text
         found = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', form)
         assert found

@@ -22,7 +22,7 @@ from demo.parts import Parts
 from demo.settings_file import Airflow
 from demo.start import start_airflow
 
-PATIENCE = 120.0
+PATIENCE = 300.0
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class AirflowServer:
 
     def client(self, user: str, password: str | None = None) -> httpx.Client:
         """Give a client that is logged in; the user `anonymous` is not."""
-        client = httpx.Client(base_url=self.home.url, timeout=60, trust_env=False)
+        client = httpx.Client(base_url=self.home.url, timeout=180, trust_env=False)
         if user != "anonymous":
             known = password or self.home.passwords[user]
             answer = client.post("/auth/token", json={"username": user, "password": known})

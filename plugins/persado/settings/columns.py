@@ -28,7 +28,7 @@ class Column(Strict):
     )
     pii: bool = Field(
         default=False,
-        description="Marks personal data: previews mask its values. Who may send it is not enforced yet.",
+        description="Marks personal data: previews mask its values, and the task `gate` asks who may send it.",
         examples=[True],
     )
 

@@ -19,15 +19,16 @@ from persado.settings.workflow import Workflow
 
 
 class Access(Strict):
-    """Who else may send. Destination AND data template must allow it; the default is no. Not enforced yet."""
+    """Who else may send. Destination AND data template must allow it; the default is no. See `docs/access.md`."""
 
     business_users: bool = Field(
-        default=False, description="Whether business users may run the deliveries. Not enforced yet.", examples=[True]
+        default=False, description="Whether business users may run the deliveries.", examples=[True]
     )
     limited_pii: bool = Field(
         default=False,
         description=(
-            "Whether users with limited access to personal data may send columns marked `pii`. Not enforced yet."
+            "Whether business users with limited access to personal data may send columns marked `pii`, or columns"
+            " that nobody lists."
         ),
         examples=[True],
     )
