@@ -56,5 +56,5 @@ def _ours(task: AbstractOperator) -> bool:
 
 
 def _sends_pii(task: AbstractOperator) -> bool:
-    columns = getattr(task, "columns", None) if _ours(task) else None
-    return any(getattr(column, "pii", False) for column in columns or ())
+    columns = getattr(getattr(task, "selection", None), "columns", None) if _ours(task) else None
+    return any(column.pii for column in columns or ())
