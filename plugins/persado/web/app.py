@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
+from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
 from fastapi import FastAPI, HTTPException, Query, Request
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException as StarletteHTTPException
@@ -14,7 +15,7 @@ from persado.web import entries, metrics
 from persado.web.charts import HEIGHT, WIDTH, charts
 from persado.web.configuration import Attention, read_configuration
 from persado.web.entries import Entry, Page, choose, paginate, read_entries
-from persado.web.guard import may_see_errors, may_see_tasks, only_users, readable_dags
+from persado.web.guard import may_see, may_see_errors, only_users, readable_dags
 from persado.web.pages import render
 from persado.web.runs import Run, read_run
 from persado.web.trends import LATEST, Trend, trends
@@ -66,7 +67,14 @@ def delivery_page(request: Request, dag_id: Text, run_id: Text) -> HTMLResponse:
     found = delivery(request, dag_id, run_id)
     tries: list[Entry] = found["entries"]
     receipts = [entry for entry in tries if entry.outcome != "failed"]
-    return _page("delivery.html", **found, dag_id=dag_id, run_id=run_id, receipt=receipts[0] if receipts else None)
+    return _page(
+        "delivery.html",
+        **found,
+        dag_id=dag_id,
+        run_id=run_id,
+        receipt=receipts[0] if receipts else None,
+        with_logs=may_see(request, dag_id, DagAccessEntity.TASK_LOGS),
+    )
 
 
 @app.get("/trends", response_class=HTMLResponse)
@@ -112,7 +120,7 @@ def delivery(request: Request, dag_id: Text, run_id: Text) -> dict[str, Any]:
     """Give what is known of the delivery of a run: Airflow's run with its tasks, and the ledger's entries."""
     if dag_id not in readable_dags(request):
         raise HTTPException(404, f"There is no DAG {dag_id!r}, or you may not read it.")
-    run: Run | None = read_run(dag_id, run_id, with_tasks=may_see_tasks(request, dag_id))
+    run: Run | None = read_run(dag_id, run_id, with_tasks=may_see(request, dag_id, DagAccessEntity.TASK_INSTANCE))
     found = choose(read_entries({dag_id}), run_id=run_id)
     if run is None and not found:
         raise HTTPException(404, f"There is no run {run_id!r} of {dag_id!r}.")

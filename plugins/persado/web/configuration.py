@@ -82,7 +82,7 @@ def _key(deliveries: list[Delivery]) -> Key:
     except ConfigurationError as error:
         warning = str(error)
     return Key(
-        fingerprint=key.encryption_fingerprint if key else None,
+        fingerprint=key.fingerprint if key else None,
         user_ids=key.user_ids if key else (),
         expires=key.expires if key else None,
         warning=warning,

@@ -57,13 +57,10 @@ def readable_dags(request: Request) -> set[str]:
     return dags
 
 
-def may_see_tasks(request: Request, dag_id: str) -> bool:
-    """Tell whether the user may see the task instances of a DAG."""
+def may_see(request: Request, dag_id: str, entity: DagAccessEntity) -> bool:
+    """Tell whether the user may see something of a DAG, such as its task instances or their logs."""
     return get_auth_manager().is_authorized_dag(
-        method="GET",
-        access_entity=DagAccessEntity.TASK_INSTANCE,
-        details=DagDetails(id=dag_id),
-        user=_user(request),
+        method="GET", access_entity=entity, details=DagDetails(id=dag_id), user=_user(request)
     )
 
 

@@ -26,11 +26,12 @@ class DeliveryLink(BaseOperatorLink):
 
     @property
     def operators(self) -> list[type[BaseOperator]]:  # type: ignore[override]  # asked for in the API server only
-        """The operators whose tasks get the link: every stage, however it is executed."""
-        from persado import operators
+        """The operators of a delivery's tasks."""
+        from persado import dag_factory
+        from persado.operators import PersadoOperator
 
-        found = [getattr(operators, name) for name in dir(operators)]
-        return [kind for kind in found if isinstance(kind, type) and issubclass(kind, operators.PersadoStageOperator)]
+        used = vars(dag_factory).values()
+        return [kind for kind in used if isinstance(kind, type) and issubclass(kind, PersadoOperator)]
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
         """
