@@ -13,7 +13,7 @@ from persado.pipeline.compress import Compression
 from persado.pipeline.encode import encoded
 from persado.pipeline.encrypt import encrypted
 from persado.pipeline.extract import extract
-from persado.pipeline.formatted import FormattedText, formatted_by_database
+from persado.pipeline.formatted import FormattedText, formatted_directly
 from persado.pipeline.names import Names
 from persado.pipeline.parts import parts
 from persado.pipeline.pgp_keys import PublicKey
@@ -41,12 +41,12 @@ def extract_stage(
     """
     Run the query and keep the rows that are to be sent.
 
-    They are kept as text where the database writes that itself, else in Arrow's own format.
+    They are kept as text where they come so, else in Arrow's own format.
 
     :return: the file, and how the rows were read
     """
     if settings.split is None:
-        with formatted_by_database(connection, sql, selection, settings) as text:
+        with formatted_directly(connection, sql, selection, settings) as text:
             if text is not None:
                 return _keep_text(area, text, on_progress), text.read_by
     with extract(connection, sql, nan_text=settings.nan_text) as result, area.create("extract") as sink:

@@ -11,9 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from persado.errors import ConfigurationError
 from persado.pipeline import from_dbapi, from_duckdb, from_postgres
-from persado.pipeline.rows import BATCH_ROWS, Rows
+from persado.pipeline.rows import BATCH_ROWS, Rows, refuse_twice
 
 __all__ = ["BATCH_ROWS", "Rows", "extract"]
 
@@ -21,7 +20,6 @@ _READERS = {
     "duckdb": (from_duckdb.read, "duckdb-arrow"),
     "_duckdb": (from_duckdb.read, "duckdb-arrow"),
     "psycopg": (from_postgres.read, "postgres-cursor"),
-    "sqlite3": (from_dbapi.read_sqlite, "dbapi"),
 }
 
 
@@ -39,6 +37,5 @@ def extract(connection: Any, sql: str, *, nan_text: str | None = None) -> Iterat
     driver = type(connection).__module__.partition(".")[0]
     read, path = _READERS.get(driver, (from_dbapi.read, "dbapi"))
     with read(connection, sql, nan_text) as (columns, batches):
-        if twice := sorted({name for name in columns if columns.count(name) > 1}):
-            raise ConfigurationError(f"the query gives several columns named {', '.join(twice)}; rename them with AS")
+        refuse_twice(columns)
         yield Rows(columns, batches, path)

@@ -14,6 +14,7 @@ from typing import Any
 
 from persado.pipeline.extract import extract
 from persado.pipeline.parts import Block, parts
+from persado.pipeline.rows_text import READ_BY, is_writable, rows_text
 from persado.pipeline.selection import Selection, selected
 from persado.settings.file_settings import Settings
 
@@ -48,7 +49,7 @@ def formatted_text(connection: Any, sql: str, selection: Selection, settings: Se
     :raises RejectedError: once all rows are read, if they break the contract
     :raises TransientError: where the database was out of reach or busy
     """
-    with formatted_by_database(connection, sql, selection, settings) as text:
+    with formatted_directly(connection, sql, selection, settings) as text:
         if text is not None:
             yield text
             return
@@ -58,20 +59,24 @@ def formatted_text(connection: Any, sql: str, selection: Selection, settings: Se
 
 
 @contextmanager
-def formatted_by_database(
+def formatted_directly(
     connection: Any, sql: str, selection: Selection, settings: Settings
 ) -> Iterator[FormattedText | None]:
     """
-    Run a query and let the database itself write its rows as text.
+    Run a query and let the database, or the driver's rows as they are, become text without Arrow in between.
 
     It takes what :func:`formatted_text` takes.
 
-    :return: None where the database cannot write exactly that text; nothing was read then
+    :return: None where that cannot give exactly the text; nothing was read then
     """
-    if type(connection).__module__.partition(".")[0] != "psycopg":
-        yield None
-        return
-    from persado.pipeline import postgres_copy
+    driver = type(connection).__module__.partition(".")[0]
+    if driver == "psycopg":
+        from persado.pipeline import postgres_copy
 
-    with postgres_copy.copied(connection, sql, selection, settings) as copied:
-        yield FormattedText(*copied, postgres_copy.READ_BY) if copied else None
+        with postgres_copy.copied(connection, sql, selection, settings) as copied:
+            yield FormattedText(*copied, postgres_copy.READ_BY) if copied else None
+    elif "duckdb" not in driver and is_writable(selection, settings):
+        with rows_text(connection, sql, selection, settings) as text:
+            yield FormattedText(*text, READ_BY)
+    else:
+        yield None

@@ -31,31 +31,35 @@ def read(connection: Any, sql: str, nan_text: str | None) -> Iterator[Result]:
     :param sql: one statement that gives rows
     :param nan_text: the text of NaN and the infinities, where a column has to become text at once; None refuses them
     """
-    with closing(translating(connection.cursor, "prepare")) as cursor:
-        yield _run(cursor, sql, nan_text, "prepare")
+    with executed(connection, sql) as (cursor, columns):
+
+        def make(position: int, values: Sequence[Any], first_row: int, previous: pa.DataType | None) -> pa.Array:
+            return column(values, name=columns[position], first_row=first_row, nan_text=nan_text, previous=previous)
+
+        yield columns, fetch(cursor, columns, make)
 
 
 @contextmanager
-def read_sqlite(connection: Any, sql: str, nan_text: str | None) -> Iterator[Result]:
-    """Run a query in SQLite, like :func:`read`; it cannot change anything."""
+def executed(connection: Any, sql: str) -> Iterator[tuple[Any, tuple[str, ...]]]:
+    """
+    Run a query; one in SQLite cannot change anything.
+
+    :param connection: an open DB-API connection
+    :param sql: one statement that gives rows
+    :return: the cursor, and the names of the columns
+    """
+    phase: Phase = "prepare"
     with closing(translating(connection.cursor, "prepare")) as cursor:
-        cursor.row_factory = None
-        translating(lambda: cursor.execute("PRAGMA query_only = ON"), "prepare")
-        # SQLite begins to run a query while it prepares it; prepared alone, it speaks of nothing but the query.
-        translating(lambda: cursor.execute(f"EXPLAIN {sql}"), "prepare")
-        yield _run(cursor, sql, nan_text, "run")
-
-
-def _run(cursor: Any, sql: str, nan_text: str | None, phase: Phase) -> Result:
-    translating(lambda: cursor.execute(sql), phase)
-    if cursor.description is None:
-        raise ConfigurationError(ONE_SELECT)
-    columns = tuple(entry[0] for entry in cursor.description)
-
-    def make(position: int, values: Sequence[Any], first_row: int, previous: pa.DataType | None) -> pa.Array:
-        return column(values, name=columns[position], first_row=first_row, nan_text=nan_text, previous=previous)
-
-    return columns, fetch(cursor, columns, make)
+        if type(connection).__module__.partition(".")[0] == "sqlite3":
+            phase = "run"
+            cursor.row_factory = None
+            translating(lambda: cursor.execute("PRAGMA query_only = ON"), "prepare")
+            # SQLite begins to run a query while it prepares it; prepared alone, it speaks of nothing but the query.
+            translating(lambda: cursor.execute(f"EXPLAIN {sql}"), "prepare")
+        translating(lambda: cursor.execute(sql), phase)
+        if cursor.description is None:
+            raise ConfigurationError(ONE_SELECT)
+        yield cursor, tuple(entry[0] for entry in cursor.description)
 
 
 def fetch(cursor: Any, columns: Sequence[str], make: MakeColumn) -> Iterator[pa.RecordBatch]:
@@ -67,8 +71,9 @@ def fetch(cursor: Any, columns: Sequence[str], make: MakeColumn) -> Iterator[pa.
     :param make: holds one batch of a column
     """
     types: list[pa.DataType | None] = [None] * len(columns)
-    first_row, wanted = 1, FIRST_ROWS
-    while rows := translating(partial(cursor.fetchmany, wanted), "run"):
+    first_row = 1
+    sizes = Sizes()
+    while rows := translating(partial(cursor.fetchmany, sizes.wanted), "run"):
         arrays = [
             make(position, values, first_row, previous)
             for position, (values, previous) in enumerate(zip(zip(*rows, strict=True), types, strict=True))
@@ -76,5 +81,21 @@ def fetch(cursor: Any, columns: Sequence[str], make: MakeColumn) -> Iterator[pa.
         types = [array.type for array in arrays]
         first_row += len(rows)
         batch = pa.RecordBatch.from_arrays(arrays, names=list(columns))
-        wanted = max(1, min(BATCH_ROWS, BATCH_BYTES * len(rows) // (batch.nbytes + 1)))
+        sizes.learn(len(rows), batch.nbytes)
         yield batch
+
+
+class Sizes:
+    """How many rows to fetch at once: fewer where values are large."""
+
+    def __init__(self) -> None:
+        self.wanted = FIRST_ROWS
+
+    def learn(self, rows: int, size: int) -> None:
+        """
+        Learn from a batch.
+
+        :param rows: how many rows it had
+        :param size: their bytes
+        """
+        self.wanted = max(1, min(BATCH_ROWS, BATCH_BYTES * rows // (size + 1)))

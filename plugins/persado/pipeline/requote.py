@@ -74,6 +74,11 @@ class Requoting:
         text = _inserted(text, inserts)
         return text.replace(b"\n", b"\r\n") if crlf else text
 
+    def empty_fields(self, text: bytes) -> int:
+        """Tell how many fields of whole rows have no character, not even quotes."""
+        found = _Rows(text, text.translate(self._classes))
+        return len(found.outside(found.empty()))
+
     def _special(self, found: _Rows) -> Positions:
         """Find a byte of each field that has to be enclosed but is not, as ``delimited`` decides it."""
         hits = [found.low_at_an_end()]

@@ -7,12 +7,24 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from persado.errors import ConfigurationError
+
 BATCH_ROWS = 10_000
 
 ONE_SELECT = "the query gives no rows and no columns, or is more than one statement; expected one SELECT statement"
 
 Result = tuple[tuple[str, ...], Iterator[pa.RecordBatch]]
 """The names of the columns, in the query's order, and the rows, to be read once."""
+
+
+def refuse_twice(columns: tuple[str, ...]) -> None:
+    """
+    Refuse columns of one name.
+
+    :raises ConfigurationError: if there are any
+    """
+    if twice := sorted({name for name in columns if columns.count(name) > 1}):
+        raise ConfigurationError(f"the query gives several columns named {', '.join(twice)}; rename them with AS")
 
 
 @dataclass(frozen=True)
