@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import io
 import random
 import socket
@@ -17,9 +16,9 @@ from typing import Any, ClassVar
 import asyncssh
 import pytest
 from support.expect import fails, nothing_left_behind, short_pauses  # noqa: F401 - fixtures
+from support.sending import DELIVERY, NOISE, SMALL, digest, folder, send, temporary
 from support.sftp_server import Folder, Operation, SftpServer
 from support.site_folder import contents
-from support.sshd import Sshd
 from support.stubs import answering
 
 from persado.errors import RejectedError, TransientError
@@ -27,144 +26,12 @@ from persado.pipeline import reconnect
 from persado.pipeline.hidden_names import lock_path
 from persado.pipeline.reconnect import ATTEMPTS
 from persado.pipeline.site import connect
-from persado.pipeline.site_rules import SiteRules
 from persado.pipeline.transfer import BLOCK, TAIL
-from persado.pipeline.upload import Upload, temporary_path, upload
+from persado.pipeline.upload import Upload, upload
+
+__all__ = ["folder"]
 
 pytestmark = pytest.mark.usefixtures("nothing_left_behind", "short_pauses")
-
-DELIVERY = "0123456789abcdef"
-NOISE = random.Random(1).randbytes(3_000_000)
-SMALL = b"Hashed_Email\nd41d8cd98f00b204e9800998ecf8427e\n"
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    (tmp_path / "site" / "inbox").mkdir(parents=True)
-    return tmp_path / "site"
-
-
-@pytest.fixture(params=["asyncssh", "openssh"])
-def server(request: pytest.FixtureRequest, folder: Path, tmp_path: Path) -> Iterator[SftpServer | Sshd]:
-    started: SftpServer | Sshd = SftpServer(folder) if request.param == "asyncssh" else Sshd(folder, tmp_path / "sshd")
-    with started:
-        yield started
-
-
-def send(
-    server: SftpServer | Sshd,
-    files: dict[str, bytes],
-    *,
-    remote_folder: str = "inbox",
-    done: str | None = None,
-    site: dict[str, Any] | None = None,
-    delivery_id: str = DELIVERY,
-    on_bytes: Callable[[int], None] = lambda count: None,
-    **rules: Any,
-) -> None:
-    """Upload contents to paths below the remote folder."""
-    base = server.remote(remote_folder)
-    uploads = [
-        Upload(f"{base.rstrip('/')}/{name}", len(content), digest(content), partial(io.BytesIO, content))
-        for name, content in files.items()
-    ]
-    upload(
-        partial(connect, server.site(**site or {}), proven=True),
-        uploads,
-        delivery_id=delivery_id,
-        remote_folder=base,
-        done_path=f"{base}/{done}" if done else None,
-        rules=SiteRules(**rules),
-        on_bytes=on_bytes,
-    )
-
-
-def digest(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
-
-
-def temporary(path: str, number: int, content: bytes) -> str:
-    """Give the hidden name of a file of the delivery."""
-    return temporary_path(path, DELIVERY, number, digest(content))
-
-
-# What works, on both servers
-
-
-def test_files_arrive_whole(server: SftpServer | Sshd, folder: Path) -> None:
-    files = {
-        "engagement.csv.gz.pgp": NOISE,
-        "empty.csv": b"",
-        "2026/10/07/segment.csv": SMALL,
-        "From ACME/Übersicht 週 🙂.csv": SMALL,
-        "x" * 251 + ".csv": SMALL,
-    }
-    sent: list[int] = []
-    send(server, files, on_bytes=sent.append)
-    assert contents(folder / "inbox") == files
-    assert sum(sent) == sum(map(len, files.values()))
-
-
-def test_a_remote_folder_with_a_space(server: SftpServer | Sshd, folder: Path) -> None:
-    (folder / "From ACME é").mkdir()
-    send(server, {"a.csv": SMALL}, remote_folder="From ACME é")
-    assert contents(folder / "From ACME é") == {"a.csv": SMALL}
-
-
-def test_older_files_are_replaced_and_a_stale_done_goes(server: SftpServer | Sshd, folder: Path) -> None:
-    for name in ("a.csv", "b.csv", "a.csv.DONE", "other.csv.DONE"):
-        (folder / "inbox" / name).write_bytes(b"old")
-    send(server, {"a.csv": NOISE, "b.csv": b""}, done="a.csv.DONE")
-    assert contents(folder / "inbox") == {"a.csv": NOISE, "b.csv": b"", "other.csv.DONE": b"old"}
-
-
-def test_if_exists_fail(server: SftpServer | Sshd, folder: Path) -> None:
-    (folder / "inbox" / "b.csv").write_bytes(b"old")
-    (folder / "inbox" / "a.csv.DONE").write_bytes(b"")
-    with fails(RejectedError, "inbox/b.csv is at the site already", "if_exists"):
-        send(server, {"a.csv": SMALL, "b.csv": SMALL}, if_exists="fail", done="a.csv.DONE")
-    assert contents(folder / "inbox") == {"b.csv": b"old", "a.csv.DONE": b""}
-    send(server, {"c.csv": SMALL}, if_exists="fail")
-    assert (folder / "inbox" / "c.csv").read_bytes() == SMALL
-
-
-def test_the_remote_folder_is_never_made(server: SftpServer | Sshd, folder: Path) -> None:
-    with fails(RejectedError, f"remote folder {server.remote('nowhere')}: there is no such folder", "remote_folder"):
-        send(server, {"a.csv": SMALL}, remote_folder="nowhere")
-    with fails(RejectedError, "there is no such folder"):
-        send(server, {"2026/a.csv": SMALL}, remote_folder="nowhere/at all")
-    assert contents(folder) == {}
-    assert [path.name for path in folder.iterdir()] == ["inbox"]
-
-
-def test_a_file_where_a_folder_is_needed(server: SftpServer | Sshd, folder: Path) -> None:
-    (folder / "inbox" / "2026").write_bytes(b"")
-    with fails(RejectedError, f"remote folder {server.remote('inbox/2026')}: that is a file"):
-        send(server, {"a.csv": SMALL}, remote_folder="inbox/2026")
-    with fails(RejectedError, "inbox/2026 at the site is a file"):
-        send(server, {"2026/a.csv": SMALL})
-    assert contents(folder / "inbox") == {"2026": b""}
-
-
-def test_a_folder_where_a_file_is_needed(server: SftpServer | Sshd, folder: Path) -> None:
-    (folder / "inbox" / "a.csv").mkdir()
-    with fails(RejectedError, "inbox/a.csv at the site is a folder"):
-        send(server, {"a.csv": SMALL})
-    assert contents(folder) == {}
-
-
-def test_another_delivery_is_left_alone(server: SftpServer | Sshd, folder: Path) -> None:
-    other = Path(temporary_path(str(folder / "inbox" / "a.csv"), "another", 1))
-    other.write_bytes(b"half")
-    send(server, {"a.csv": SMALL})
-    assert contents(folder / "inbox") == {"a.csv": SMALL, other.name: b"half"}
-
-
-def test_what_a_cut_short_try_left_is_used_only_if_it_is_right(server: SftpServer | Sshd, folder: Path) -> None:
-    for left in (NOISE[:1_500_000], NOISE, NOISE[:-1] + b"?", NOISE + NOISE, b"x" * 1_500_000, b"x" * len(NOISE), b""):
-        Path(temporary(str(folder / "inbox" / "a.csv"), 1, NOISE)).write_bytes(left)
-        send(server, {"a.csv": NOISE})
-        assert contents(folder / "inbox") == {"a.csv": NOISE}
 
 
 def test_temporary_names_are_hidden_short_and_of_this_content() -> None:

@@ -15,6 +15,7 @@ from persado.pipeline.pgp_keys import PublicKey
 from persado.pipeline.reconnect import KeptSession
 from persado.pipeline.selection import Selection
 from persado.pipeline.site import connect
+from persado.pipeline.site_rules import SiteRules
 from persado.pipeline.stream_upload import StreamUpload
 from persado.pipeline.streamed import Making, Streamed, deliver
 from persado.settings.file_settings import Settings
@@ -52,6 +53,12 @@ def stream(
         return nullcontext(connection) if connection is not None else closing(duckdb.connect())
 
     with closing(KeptSession(partial(connect, server.site(**site or {}), proven=True))) as session:
-        place = StreamUpload(session, delivery_id=DELIVERY, remote_folder=base, done_path=f"{base}/{names.done()}")
+        place = StreamUpload(
+            session,
+            delivery_id=DELIVERY,
+            remote_folder=base,
+            done_path=f"{base}/{names.done()}",
+            rules=SiteRules.of(wanted),
+        )
         making = Making(names, wanted, lambda name: f"{base}/{name}", key)
         return deliver(source, sql, Selection(), making, place, judge, on_progress)

@@ -156,9 +156,9 @@ class Publication:
             self.on_complete()
             self.lock.release(session)
 
-    def give_up(self, session: Session) -> None:
-        """Let another delivery go first after a failure, as long as the connection lives."""
-        self.lock.give_up(session, self.renamed if self.counted or self.lock.begun_to_place else None)
+    def give_up(self, session: Session) -> bool:
+        """Let another delivery go first after a failure; tell whether the temporary names are still this try's."""
+        return self.lock.give_up(session, self.renamed if self.counted or self.lock.begun_to_place else None)
 
     @property
     def _may_replace(self) -> bool:

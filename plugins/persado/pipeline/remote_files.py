@@ -79,14 +79,14 @@ def remove_if_there(session: Session, path: str) -> None:
 
 @contextmanager
 def removed_on_error(
-    session: Session, paths: Sequence[str], *, first: Callable[[], None] = lambda: None
+    session: Session, paths: Sequence[str], *, if_true: Callable[[], bool] = lambda: True
 ) -> Iterator[None]:
     """
     Remove files if the block fails, as long as the connection lives.
 
     :param session: an open session
     :param paths: the files, whether they are there or not
-    :param first: what is to be done before
+    :param if_true: asked before, whether they may be removed
     """
     try:
         yield
@@ -94,8 +94,8 @@ def removed_on_error(
         raise
     except BaseException:
         with suppress(TransientError):
-            first()
-        remove_as_possible(session, paths)
+            if if_true():
+                remove_as_possible(session, paths)
         raise
 
 

@@ -186,24 +186,30 @@ class SiteLock:
             if holder is not None and holder.attempt == self._me.attempt:
                 remove_if_there(session, self.path)
 
-    def give_up(self, session: Session, placed: int | None = None) -> None:
+    def give_up(self, session: Session, placed: int | None = None) -> bool:
         """
         Let others go first after a failure, as long as the connection lives.
 
         :param session: an open session
         :param placed: how many files have their final names; None for as many as before
+        :return: whether the temporary names are still this try's
         """
         if not self._held:
-            return
-        with suppress(PersadoError):
+            return True
+        try:
+            if not self._is_mine(session):
+                return True
             if placed == 0 or not self._me.placing:
-                self.release(session)
-                return
-            # Only the lock knows which files at the site are this delivery's own.
-            self._me = replace(self._me, placed=self._me.placed if placed is None else placed, given_up=True)
-            if self._is_mine(session):
+                remove_if_there(session, self.path)
+            else:
+                # Only the lock knows which files at the site are this delivery's own.
+                self._me = replace(self._me, placed=self._me.placed if placed is None else placed, given_up=True)
                 self._write(session)
-        self._held = False
+        except PersadoError as error:
+            return not isinstance(error, TakenOverError)
+        finally:
+            self._held = False
+        return True
 
     def _get(self, session: Session) -> None:
         clock = _Clock(temporary_path(self.remote_path, self.delivery_id, 0, hidden=self.rules.quirks.hidden_names))

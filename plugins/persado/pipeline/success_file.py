@@ -50,7 +50,7 @@ def write_success_file(
 
     def write(session: Session) -> None:
         lock.acquire(session)
-        with removed_on_error(session, [temporary], first=lambda: lock.give_up(session)):
+        with removed_on_error(session, [temporary], if_true=lambda: lock.give_up(session)):
             if rules.quirks.stat_after_rename:
                 # Where the names were this delivery's all the time, nobody else can have written there.
                 held = lock.placing == contents or not rules.quirks.lock_file

@@ -113,7 +113,7 @@ class _Delivery:
             publication.claim(session, self.paths)
             publication.tidy(session, self.paths, keep=temporary)
             self.sent = publication.count_in_place(session, self.arriving)
-        with removed_on_error(session, temporary, first=lambda: publication.give_up(session)):
+        with removed_on_error(session, temporary, if_true=lambda: publication.give_up(session)):
             if not self.prepared:
                 publication.look(session, self.paths[self.sent :])
                 self._check_space(session)
