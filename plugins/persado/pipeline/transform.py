@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import itertools
+import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -26,18 +27,16 @@ def load_transform(specification: str, folder: Path) -> Callable[[pd.DataFrame],
     Import the function.
 
     :param specification: ``module:function``
-    :param folder: where the module is: the project's ``include`` folder
+    :param folder: where the module is: the folder that holds the configuration's, ``include`` as a rule; else
+        ``$AIRFLOW_HOME/include`` is looked into
     :raises ConfigurationError: if there is no such module or function, or the module cannot be imported
     """
     module_name, _, function_name = specification.partition(":")
-    path = folder.joinpath(*module_name.split(".")).with_suffix(".py")
-    if not path.is_file():
-        raise ConfigurationError(f"transform {specification}: there is no file {path}")
+    path = _file(specification, module_name, folder)
     spec = importlib.util.spec_from_file_location(f"persado_transform.{module_name}", path)
     module = importlib.util.module_from_spec(spec)  # type: ignore[arg-type]  # a .py file always has one
-    if str(folder) not in sys.path:
-        sys.path.append(str(folder))  # so that it can import its neighbours; last, so that it hides nothing
     problem = None
+    sys.modules[module.__name__] = module  # dataclasses and pickle look there
     try:
         spec.loader.exec_module(module)  # type: ignore[union-attr]  # see above
     except Exception as error:
@@ -45,9 +44,25 @@ def load_transform(specification: str, folder: Path) -> Callable[[pd.DataFrame],
     if problem is None and not callable(getattr(module, function_name, None)):
         problem = f"transform {specification}: {path} has no function {function_name!r}"
     if problem is not None:
+        del sys.modules[module.__name__]
         raise ConfigurationError(problem)
     found: Callable[[pd.DataFrame], pd.DataFrame] = getattr(module, function_name)
     return found
+
+
+def _file(specification: str, module_name: str, folder: Path) -> Path:
+    """Find the module's file, and let it import its neighbours."""
+    folders = [folder, Path(os.environ.get("AIRFLOW_HOME") or ".") / "include"]
+    for base in folders:
+        path = base.joinpath(*module_name.split(".")).with_suffix(".py")
+        if path.is_file():
+            if str(base) not in sys.path:
+                sys.path.append(str(base))  # last, so that it hides nothing
+            return path
+    places = " or ".join(dict.fromkeys(map(str, folders)))
+    raise ConfigurationError(
+        f"transform {specification}: there is no file {module_name.replace('.', '/')}.py in {places}"
+    )
 
 
 def transformed(rows: Rows, function: Callable[[pd.DataFrame], pd.DataFrame], name: str) -> Rows:
