@@ -7,7 +7,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -61,13 +61,13 @@ def main(text: str) -> None:
 
 
 def _stream(job: Job, connect_to: Connect, settings: Settings, names: Names, key: PublicKey) -> dict[str, Any]:
-    with (
-        closing(connect_to(job.database)) as connection,
-        closing(KeptSession(partial(connect, Site(**job.site), proven=True))) as session,
-    ):
+    def source() -> AbstractContextManager[Any]:
+        return closing(connect_to(job.database))
+
+    with closing(KeptSession(partial(connect, Site(**job.site), proven=True))) as session:
         site = StreamUpload(session, delivery_id=_ID, remote_folder=job.inbox, done_path=None)
         making = Making(names, settings, lambda name: f"{job.inbox}/{name}", key)
-        done = deliver(connection, job.sql, Selection(), making, site, lambda rows: None, lambda rows, size: None)
+        done = deliver(source, job.sql, Selection(), making, site, lambda rows: None, lambda rows, size: None)
     return {"rows": done.rows, "read_by": done.read_by}
 
 
@@ -102,7 +102,7 @@ def _driver(source: str) -> Connect:
     if source == "duckdb":
         import duckdb
 
-        return partial(duckdb.connect, read_only=True)
+        return lambda database: duckdb.connect(database, read_only=database != ":memory:")
     import sqlite3
 
     return sqlite3.connect
