@@ -79,7 +79,9 @@ def measure(
     with server(files=RecordingFolder, door=RecordingDoor) as started, Proxy(started.port) as proxy:
         deliver(started, proxy).run()
         totals = list(proxy.connections)
-    found = [Moment(f"before {what}", number, "down", down) for what, number, _, down in marks]
+    # Before a question is after the answer to the last one.
+    changes = [mark for mark in marks if not mark[0].startswith(("stat", "read", "list"))]
+    found = [Moment(f"before {what}", number, "down", down) for what, number, _, down in changes]
     found += [Moment(f"after {what}", number, "up", up) for what, number, up, _ in marks]
     draw = random.Random(len(found))
     for number, passed in enumerate(totals, 1):
