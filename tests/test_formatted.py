@@ -18,15 +18,16 @@ from support import postgres
 from support.streaming import VALUES
 from support.tabular import file_of, settings
 
-from persado.errors import ConfigurationError
+from persado.errors import ConfigurationError, RejectedError
 from persado.pipeline import chained
 from persado.pipeline.extract import extract
 from persado.pipeline.formatted import formatted_text
 from persado.pipeline.names import Names
 from persado.pipeline.parts import parts
-from persado.pipeline.selection import Selection
+from persado.pipeline.selection import Selection, selected
 from persado.pipeline.stage_area import StageArea
 from persado.settings.columns import Column
+from persado.settings.contract import Contract
 from persado.settings.file_settings import Settings
 
 COPIED, BY_ARROW = "postgres-copy", "postgres-cursor"
@@ -340,3 +341,45 @@ def test_a_chained_delivery_keeps_the_text_that_the_database_wrote(
     assert files[0].name == ("0000001.csv" if "split" in wanted else "table.csv")
     text = b"".join(area.open(file).read() for file in files)
     assert text.count(b"\n") == 60_000 + len(files)
+
+
+CONTRACT = Contract.model_validate(
+    {
+        "columns": [
+            {"name": "hash", "type": "md5_hex", "nullable": False},
+            {"name": "sent", "type": "unix_seconds"},
+            {"name": "day", "type": "date"},
+            {"name": "count", "type": "integer", "nullable": False},
+            {"name": "absent", "required": False},
+        ]
+    }
+)
+SOUND = "md5(i::text) AS hash, 1700000000 + i AS sent, '2026-01-02'::date AS day, i::text AS count, 'x' AS more"
+
+
+def test_postgresql_judges_by_the_contract(pg: Any) -> None:
+    selection = Selection(contract=CONTRACT)
+    sql = f"SELECT {SOUND} FROM generate_series(1, 3000) AS t(i)"
+    for wanted in ({}, {"quote_mode": "all_non_numeric"}, {"quote_mode": "all"}):
+        assert written(pg, sql, settings(**wanted), selection) == (COPIED, file_of(pg, sql, **wanted))
+    with pytest.raises(RejectedError, match=r"requires the column\(s\) hash, sent, day, count"):
+        written(pg, "SELECT 1 AS a", settings(), selection)
+
+
+def test_what_breaks_the_contract_is_told_alike(pg: Any) -> None:
+    sql = """
+        SELECT CASE WHEN i % 7 > 0 THEN md5(i::text) WHEN i % 2 = 0 THEN '' END AS hash,
+          CASE WHEN i = 2500 THEN -1 WHEN i > 10 THEN i END AS sent,
+          CASE i WHEN 3 THEN E'2026-01-02\\n' WHEN 4 THEN '2026-1-2' ELSE '2026-01-02' END AS day,
+          CASE i WHEN 5 THEN '1.0' WHEN 6 THEN NULL ELSE i::text END AS count
+        FROM generate_series(1, 3000) AS t(i)
+    """
+    selection = Selection(contract=CONTRACT)
+    with pytest.raises(RejectedError) as copied:
+        written(pg, sql, settings(), selection)
+    with pytest.raises(RejectedError) as by_arrow, extract(pg, sql) as rows:
+        list(selected(rows, selection)[1])
+    told = [set(str(caught.value).removeprefix("the contract is broken, nothing was sent: ").split("; "))
+            for caught in (copied, by_arrow)]  # fmt: skip
+    assert told[0] == told[1]
+    assert len(told[0]) == 5

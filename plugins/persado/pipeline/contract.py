@@ -57,6 +57,30 @@ class ContractCheck:
                     rows += [self._seen + 1 + index for index in found[: SHOWN_ROWS - len(rows)].to_pylist()]
         self._seen += batch.num_rows
 
+    def rules(self) -> list[tuple[str, str, int]]:
+        """
+        Say what is asked of each value, for a database that judges itself; see :meth:`note`.
+
+        :return: what is expected, the pattern that the text of a value must match (it is empty where only a value is
+            asked for), and the position of the column among the headers
+        """
+        # What a pattern has marked is a value: the rules that ask for one come last.
+        rules = [
+            (_PATTERNS[column.type][1], _PATTERNS[column.type][0], position)
+            for column, position in self._columns
+            if column.type in _PATTERNS
+        ]
+        rules += [("a value", "", position) for column, position in self._columns if not column.nullable]
+        return rules
+
+    def note(self, name: str, expected: str, row: int) -> None:
+        """Note that a value is not what is expected of it."""
+        breach = (name, expected)
+        self._breaches[breach] += 1
+        rows = self._rows.setdefault(breach, [])
+        if len(rows) < SHOWN_ROWS:
+            rows.append(row)
+
     def finish(self) -> None:
         """
         Say what was found.

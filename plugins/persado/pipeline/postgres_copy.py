@@ -16,6 +16,7 @@ import psycopg
 from psycopg.pq import ExecStatus, TransactionStatus
 
 from persado.errors import TransientError
+from persado.pipeline.contract import ContractCheck
 from persado.pipeline.delimited import header
 from persado.pipeline.from_postgres import described, prepared
 from persado.pipeline.parts import Block
@@ -24,12 +25,14 @@ from persado.pipeline.query_errors import translating
 from persado.pipeline.requote import Requoting, is_mendable
 from persado.pipeline.select import source_positions
 from persado.pipeline.selection import Selection
-from persado.settings.columns import Column
+from persado.settings.contract import Contract
 from persado.settings.file_settings import Settings
 
 READ_BY = "postgres-copy"
 
 _CACHED = 1 << 17  # so many bytes are mended at once
+
+_NO_CONTRACT = Contract.model_construct(columns=())
 
 Lines = list[Any]
 """Rows of text, each with its line end: bytes, or views of them."""
@@ -49,11 +52,11 @@ def copied(connection: Any, sql: str, selection: Selection, settings: Settings) 
     :param settings: how they are written
     :return: None where COPY cannot give exactly the text that the settings ask for
     """
-    if selection.transform or selection.contract or (settings.split and settings.split.megabytes):
+    if selection.transform or (settings.split and settings.split.megabytes):
         yield None
         return
     with prepared(connection):
-        plan = _plan(connection, sql, selection.columns, settings) if is_mendable(settings) else None
+        plan = _plan(connection, sql, selection, settings) if is_mendable(settings) else None
         if plan is None or not _is_accepted(connection, plan.copy(" LIMIT 0")):
             yield None
             return
@@ -72,12 +75,18 @@ class _Plan:
     select: str
     options: str
     marks: Marks
+    check: ContractCheck
+
+    def broken(self, rule: int, row: int) -> None:
+        expected, _, position = self.check.rules()[rule]
+        self.check.note(self.headers[position], expected, row)
 
     def copy(self, limit: str = "") -> bytes:
         return f"COPY ({self.select}{limit}) TO STDOUT ({self.options})".encode()
 
 
-def _plan(connection: Any, sql: str, columns: Sequence[Column] | None, settings: Settings) -> _Plan | None:
+def _plan(connection: Any, sql: str, selection: Selection, settings: Settings) -> _Plan | None:
+    columns = selection.columns
     names, oids = zip(*described(connection, sql), strict=True)
     marks = Marks()
     found = expressions(connection, oids, marks, settings.nan_text)
@@ -92,6 +101,12 @@ def _plan(connection: Any, sql: str, columns: Sequence[Column] | None, settings:
             _constant(column.value) if position is None else found[position]
             for column, position in zip(columns, positions, strict=True)
         ]
+    check = ContractCheck(selection.contract or _NO_CONTRACT, headers)
+    sent = list(sent)
+    for number, (_, pattern, position) in enumerate(check.rules()):
+        if not sent[position].casts:
+            return None
+        sent[position] = marks.judged(sent[position], number, pattern)
     if settings.row_number:
         sent = [Expression("row_number() OVER ()", number=True), *sent]
     if settings.quote_mode == "all":
@@ -108,6 +123,7 @@ def _plan(connection: Any, sql: str, columns: Sequence[Column] | None, settings:
         f"SELECT {select} FROM (SELECT * FROM (\n{query}\n) AS query ({given}) OFFSET 0) AS query",  # noqa: S608 - the query is what is asked for
         _options(sent, settings),
         marks,
+        check,
     )
 
 
@@ -156,10 +172,11 @@ def _blocks(copy: psycopg.Copy, plan: _Plan, settings: Settings) -> Iterator[Blo
                 part, left = part + 1, rows_a_part
                 yield part, 0, head
             now, rest = rest[:left], rest[len(rest) if left is None else left :]
-            text = plan.marks.resolved(now, plan.names, first_row)
+            text = plan.marks.resolved(now, plan.names, first_row, plan.broken)
             yield part, len(now), requoting.mended(text, len(now))
             first_row += len(now)
             left = None if left is None else left - len(now)
+    plan.check.finish()
 
 
 def _lines(copy: psycopg.Copy) -> Iterator[Lines]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +18,11 @@ from psycopg.rows import tuple_row
 from persado.errors import ConfigurationError
 from persado.pipeline.values import NO_NAN, ODD_YEAR, text
 
-_ODD_YEAR, _NAN, _FLOAT = "y", "n", "f"
+_ODD_YEAR, _NAN, _FLOAT, _BROKEN = "y", "n", "f", "b"
+
+
+OnBroken = Callable[[int, int], None]
+"""Told the number of the rule and of the row where a value is not what is expected."""
 
 
 @dataclass(frozen=True)
@@ -28,10 +32,17 @@ class Expression:
 
     :param sql: gives the text
     :param number: whether its values are numbers
+    :param casts: makes it a text of SQL, whatever its type; empty where nothing does
     """
 
     sql: str
     number: bool = False
+    casts: str = "::text"
+
+    @property
+    def text(self) -> str:
+        """The same as a text of SQL."""
+        return f"({self.sql}){self.casts}"
 
 
 def expressions(connection: Any, oids: Sequence[int], marks: Marks, nan_text: str | None) -> list[Expression] | None:
@@ -50,7 +61,11 @@ def expressions(connection: Any, oids: Sequence[int], marks: Marks, nan_text: st
     if connection.info.parameter_status("server_encoding") == "SQL_ASCII" or not all(templates):
         return None  # such a server lets through what is no UTF-8
     return [
-        Expression(_filled(template or "", f"c{position}", position, marks, nan_text), types[oid] in _NUMBERS)
+        Expression(
+            _filled(template or "", f"c{position}", position, marks, nan_text),
+            types[oid] in _NUMBERS,
+            "" if types[oid] == "bpchar" else "::text",  # which would cut the blanks at its end
+        )
         for position, (oid, template) in enumerate(zip(oids, templates, strict=True))
     ]
 
@@ -97,13 +112,33 @@ class Marks:
         """Write a mark as SQL."""
         return literal(f"{self.edge}{kind}{position:04d}{self.edge if end is None else end}")
 
-    def resolved(self, lines: Sequence[bytes | memoryview], names: Sequence[str], first_row: int) -> bytes:
+    def judged(self, value: Expression, number: int, pattern: str) -> Expression:
+        """
+        Mark the values that do not match a pattern.
+
+        :param value: the column
+        :param number: the rule's number
+        :param pattern: what the text of a value must match; where it is empty, there must be a value
+        """
+        # PostgreSQL writes the ends of a text in another way than Arrow.
+        wanted = pattern.replace("\\A", "^").replace("\\z", "$")
+        broken = (
+            f"{value.text} <> '' AND {value.text} !~ {literal(wanted)}"
+            if wanted
+            else f"coalesce({value.text}, '') = ''"
+        )
+        return Expression(f"CASE WHEN {broken} THEN {self.sql(_BROKEN, number)} ELSE {value.text} END", value.number)
+
+    def resolved(
+        self, lines: Sequence[bytes | memoryview], names: Sequence[str], first_row: int, broken: OnBroken
+    ) -> bytes:
         """
         Join lines of text, and put what is meant where a mark is.
 
         :param lines: one for each row
         :param names: the names of the query's columns, for errors
         :param first_row: the number of the first line's row, for errors
+        :param broken: told what breaks the contract
         :raises ConfigurationError: for a value that has no text, with its row and column, never the value
         """
         joined = b"".join(lines)
@@ -114,6 +149,8 @@ class Marks:
         mark = re.compile(rb"%b([a-z])(\d{4})(.*?)%b" % (edge, edge))
         for row, line in enumerate(lines, first_row):
             for found in mark.finditer(line):
+                if found[1].decode() == _BROKEN:
+                    broken(int(found[2]), row)
                 if problem := _problem(found):
                     raise ConfigurationError(f"row {row}, column {names[int(found[2])]!r}: {problem}")
         return mark.sub(lambda found: _float(found).encode(), joined)
@@ -124,7 +161,7 @@ def _problem(found: re.Match[bytes]) -> str | None:
 
 
 def _float(found: re.Match[bytes]) -> str:
-    return text(float(found[3])) or ""
+    return (text(float(found[3])) or "") if found[1].decode() == _FLOAT else ""
 
 
 _PLAIN = "@"
