@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import signal
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -17,12 +19,20 @@ import pytest
 from support.bench import Bench, bench, staged, struck
 from support.expect import nothing_left_behind, short_pauses
 from support.moments import Moment, measure
-from support.proxy import GOOD, Line, Proxy, always
+from support.proxy import GOOD, Line, Proxy, always, once
 from support.sftp_server import SftpServer
 from support.sshd import Sshd
+from support.streaming import DELIVERY as STREAMED
+from support.streaming import ROWS, stream
+from support.streaming import settings as stream_settings
+from support.watcher import STALE, Watcher
 from support.worker import Worker, spawner
 
+from persado.errors import TransientError
 from persado.pipeline.pgp_home import gnupg_home
+from persado.pipeline.receipt import DeliveredFile
+from persado.pipeline.site import Site, connect
+from persado.pipeline.success_file import write_success_file
 
 __all__ = ["bench", "nothing_left_behind", "short_pauses", "spawner", "staged"]
 
@@ -106,6 +116,78 @@ def test_a_worker_killed_again_and_again(bench: Bench) -> None:
             proxy.lines = always(GOOD)
             delivery.run()
         bench.check_arrived()
+
+
+@pytest.mark.parametrize(("pace", "later_pace"), [(500_000, 5_000_000), (1_500_000, 600_000)])
+def test_a_try_that_was_thought_dead_and_lives_on(pace: int, later_pace: int, bench: Bench) -> None:
+    with SftpServer(bench.folder) as server, Proxy(server.port, always(Line(pace=pace))) as proxy:
+        delivery = bench.delivery(server.site(port=proxy.port))
+        with bench.watched():
+            first = Worker(delivery.run)
+            while not proxy.connections or proxy.connections[0].up < 200_000:
+                time.sleep(0.005)
+            proxy.lines = always(Line(pace=later_pace))
+            delivery.run()
+            error = first.outcome().error
+        # It may have learned of it by the lock, or by the file that is no longer there.
+        assert isinstance(error, TransientError)
+        assert re.search("this try has stopped|found no file|has gone from the site", str(error))
+        bench.check_arrived()
+
+
+# A streamed delivery
+
+
+@dataclass(frozen=True)
+class Place:
+    """A site, as another process can be told of it."""
+
+    to: Site
+
+    def site(self) -> Site:
+        return self.to
+
+    def remote(self, path: str) -> str:
+        return f"/{path}"
+
+
+def stream_to(to: Site) -> None:
+    """Stream a delivery, then write its success file."""
+    sent = stream(Place(to), stream_settings(), ROWS.replace("120000", "40000"))
+    files = [
+        DeliveredFile(remote_path=f"/inbox/{file.name}", **file.model_dump(include={"name", "rows", "bytes", "sha256"}))
+        for file in sent.artifacts
+    ]
+    write_success_file(partial(connect, to, proven=True), "/inbox/out.csv.DONE", files, delivery_id=STREAMED)
+
+
+def test_a_worker_killed_in_a_streamed_delivery(tmp_path: Path) -> None:
+    inbox, draw = tmp_path / "site" / "inbox", random.Random(9)
+    inbox.mkdir(parents=True)
+    with SftpServer(inbox.parent) as server, Proxy(server.port) as proxy:
+        to = server.site(port=proxy.port)
+        stream_to(to)
+        content = (inbox / "out.csv").read_bytes()
+        totals = [passed.up for passed in proxy.connections]
+        assert len(totals) == 2
+        anywhere = [Moment("anywhere", 1, "up", draw.randrange(totals[0])) for _ in range(2)]
+        # Where files get their names.
+        late = [Moment("late", 1, "up", totals[0] - draw.randrange(1500)) for _ in range(4)]
+        last = [Moment("last", 2, "up", totals[1] - draw.randrange(1000)) for _ in range(2)]
+        for moment in (*anywhere, *late, *last):
+            with struck(moment):
+                (inbox / "out.csv").write_bytes(b"old")
+                (inbox / "out.csv.DONE").write_bytes(STALE)
+                with Watcher(inbox, {"out.csv": content}, "out.csv.DONE", {"out.csv": b"old"}):
+                    before, workers = len(proxy.connections), list[Worker]()
+                    line = moment.line(then=partial(kill, workers))
+                    proxy.lines = once(line, before + moment.connection)
+                    workers.append(Worker(partial(stream_to, to)))
+                    assert workers[0].outcome().killed
+                    proxy.lines = always(GOOD)
+                    stream_to(to)
+                assert sorted(path.name for path in inbox.iterdir()) == ["out.csv", "out.csv.DONE"]
+                assert (inbox / "out.csv").read_bytes() == content
 
 
 # gpg's homes

@@ -19,7 +19,14 @@ from persado.errors import PersadoError
 
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(
-    ["pytest", "persado.pipeline.chained", "persado.pipeline.success_file", "persado.pipeline.names"]
+    [
+        "pytest",
+        "asyncssh",
+        "duckdb",
+        "persado.pipeline.chained",
+        "persado.pipeline.stream_upload",
+        "persado.pipeline.streamed",
+    ]
 )
 
 
