@@ -11,12 +11,14 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from demo.airflow_api import AirflowAPI
+from demo.airflow_api import AirflowAPI, run_path
 from demo.layout import Layout
 
 REPO = Path(__file__).parents[1]
@@ -102,20 +104,48 @@ def check_the_site(layout: Layout) -> None:
             assert appeared.index(f"/{name}") < appeared.index(f"/{name}.DONE")
 
 
-def trigger_as_the_ui_does(told: str, dag_id: str) -> None:
-    """Log in as the output says, and press Trigger; nothing but that has run beside the delivery at the start."""
+@contextmanager
+def api_of(told: str) -> Iterator[AirflowAPI]:
+    """Log in as the output says."""
     url, _user, _admin, _password, password = told.partition("Airflow's UI")[2].split()[:5]
     api = AirflowAPI(url, "admin", password)
     api.log_in()
-    run_id = api.trigger(dag_id, logical_date=datetime.now(UTC).isoformat())["dag_run_id"]
+    yield api
+    api.close()
+
+
+def run_to_success(api: AirflowAPI, dag_id: str, **body: Any) -> str:
+    """Trigger a DAG and wait for its success; give the run's id."""
+    run_id: str = api.trigger(dag_id, logical_date=datetime.now(UTC).isoformat(), **body)["dag_run_id"]
     while (state := api.run(dag_id, run_id)["state"]) in ("queued", "running"):
         time.sleep(0.2)
     assert state == "success"
+    return run_id
+
+
+def trigger_as_the_ui_does(api: AirflowAPI, dag_id: str) -> None:
+    """Press Trigger; nothing but that has run beside the delivery at the start."""
+    run_to_success(api, dag_id)
     runs = api._get(f"/api/v2/dags/{dag_id}/dagRuns")["dag_runs"]
     assert {run["run_type"] for run in runs} == {"manual"}
     assert len(runs) == 2
     assert len({run["data_interval_end"] for run in runs}) == 1
-    api.close()
+
+
+def dry_run_as_the_ui_does(api: AirflowAPI, dag_id: str, layout: Layout) -> None:
+    """Tick `Dry run` in the trigger form: the log shows the first rows, and nothing is sent."""
+    before = layout.site_log.read_text()
+    run_id = run_to_success(api, dag_id, conf={"dry_run": True, "count_rows": True, "reason": "a look"})
+    states = {task["task_id"]: task["state"] for task in api.tasks(dag_id, run_id)}
+    assert states.pop("gate") == "success"
+    assert set(states.values()) == {"skipped"}
+    assert api.asset_events(dag_id, run_id) == []
+    log = json.dumps(api._get(f"{run_path(dag_id, run_id)}/taskInstances/extract/logs/1"))
+    for text in (f"Preview of {dag_id}: nothing is sent", "PII, shown as ***", ",***,***,***,", "the query gives "):
+        assert text in log
+    assert layout.site_log.read_text() == before
+    with pytest.raises(RuntimeError, match=r"Airflow answered 4\d\d"):
+        api.trigger(dag_id, logical_date=datetime.now(UTC).isoformat(), conf={"dry_run": "please"})
 
 
 def test_a_fresh_clone_delivers_and_again_at_once(clone: Path, environment: dict[str, str]) -> None:
@@ -162,7 +192,9 @@ def test_up_stays_until_ctrl_c(clone: Path, environment: dict[str, str], tmp_pat
             time.sleep(0.2)
         assert len(processes_of(clone)) >= 6
         check_the_site(Layout(clone))
-        trigger_as_the_ui_does(output.read_text(), "daily_engagement")
+        with api_of(output.read_text()) as api:
+            trigger_as_the_ui_does(api, "daily_engagement")
+            dry_run_as_the_ui_does(api, "weekly_segment", Layout(clone))
     finally:
         # As a terminal does it: to all processes in the foreground at once.
         os.killpg(up.pid, signal.SIGINT)
