@@ -53,7 +53,7 @@ def ann(server: TestClient) -> TestClient:
 
 def deliver(project: Project, name: str, **more: Any) -> Any:
     project.describe(name, "SELECT 1 AS a UNION SELECT 2", settings=SETTINGS, **more)
-    return project.run(name)
+    return project.run(name, run_conf={"reason": "asked for by Ann"})
 
 
 @pytest.mark.parametrize("path", [*PAGES, "delivery", "static/page.css", "api/deliveries", "metrics", "", "nothing"])
@@ -79,7 +79,14 @@ def test_a_delivery_is_listed_and_described(project: Project, ann: TestClient) -
     assert link
     shown = ann.get(f"/persado/{link[1].replace('&amp;', '&')}").text
     (file,) = entry["files"]
-    for expected in (file["remote_path"], file["sha256"], "/inbox/out.csv.DONE", "Log of extract", run.run_id):
+    for expected in (
+        "asked for by Ann",
+        file["remote_path"],
+        file["sha256"],
+        "/inbox/out.csv.DONE",
+        "Log of extract",
+        run.run_id,
+    ):
         assert expected in shown
     assert [task["task_id"] for task in described(ann, run)["run"]["tasks"]] == [
         "extract",
@@ -179,3 +186,14 @@ def test_tasks_link_to_their_delivery(project: Project, ann: TestClient) -> None
     (link,) = ann.get(path).json()["extra_links"].values()
     assert link.startswith("/plugin/persado-deliveries/persado/delivery?dag_id=linked&run_id=")
     assert ann.get(link.removeprefix("/plugin/persado-deliveries")).status_code == 200
+
+
+def test_the_link_leads_below_the_path_of_airflow(monkeypatch: pytest.MonkeyPatch) -> None:
+    from airflow.models.taskinstancekey import TaskInstanceKey
+
+    from persado.web.links import DeliveryLink
+
+    monkeypatch.setenv("AIRFLOW__API__BASE_URL", "https://airflow.example.com/team/a/")
+    key: Any = TaskInstanceKey("a dag", "upload", "manual__2026-01-01T00:00:00+00:00")
+    expected = "delivery?dag_id=a+dag&run_id=manual__2026-01-01T00%3A00%3A00%2B00%3A00"
+    assert DeliveryLink().get_link(None, ti_key=key) == f"/team/a/plugin/persado-deliveries/team/a/persado/{expected}"  # type: ignore[arg-type]  # not looked at
