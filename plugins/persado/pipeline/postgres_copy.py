@@ -34,9 +34,6 @@ _CACHED = 1 << 17  # so many bytes are mended at once
 
 _NO_CONTRACT = Contract.model_construct(columns=())
 
-Lines = list[Any]
-"""Rows of text, each with its line end: bytes, or views of them."""
-
 Copied = tuple[tuple[str, ...], Iterator[Block]]
 """The headers, and the blocks of text as :func:`persado.pipeline.parts.parts` gives them."""
 
@@ -161,57 +158,49 @@ def _is_accepted(connection: Any, statement: bytes) -> bool:
 
 def _blocks(copy: psycopg.Copy, plan: _Plan, settings: Settings) -> Iterator[Block]:
     head = header(plan.headers, settings)
-    part, first_row = 1, 1
-    rows_a_part = left = settings.split.rows if settings.split else None
     requoting = Requoting(settings)
+    rows_a_part = left = settings.split.rows if settings.split else None
+    part, seen, announced = 1, 0, None
     yield part, 0, head
-    for lines in _lines(copy):
-        rest = lines
-        while rest:
-            if left == 0:
-                part, left = part + 1, rows_a_part
-                yield part, 0, head
-            now, rest = rest[:left], rest[len(rest) if left is None else left :]
-            text = plan.marks.resolved(now, plan.names, first_row, plan.broken)
-            yield part, len(now), requoting.mended(text, len(now))
-            first_row += len(now)
-            left = None if left is None else left - len(now)
+    while announced is None:
+        text, rows, announced = translating(partial(_received, copy, left or rows_a_part), "run")
+        if not rows:
+            continue
+        if left == 0:
+            part, left = part + 1, rows_a_part
+            yield part, 0, head
+        text = plan.marks.resolved(text, plan.names, seen + 1, plan.broken)
+        yield part, rows, requoting.mended(text, rows)
+        seen += rows
+        left = None if left is None else left - rows
+    if seen != announced:
+        raise TransientError(f"PostgreSQL announced {announced} rows and sent {seen}; run the delivery again")
     plan.check.finish()
 
 
-def _lines(copy: psycopg.Copy) -> Iterator[Lines]:
-    """Give the rows, some at a time."""
-    rows, announced = 0, None
-    while announced is None:
-        lines, announced = translating(partial(_received, copy), "run")
-        rows += len(lines)
-        yield lines
-    if rows != announced:
-        raise TransientError(f"PostgreSQL announced {announced} rows and sent {rows}; run the delivery again")
-
-
-def _received(copy: psycopg.Copy) -> tuple[Lines, int | None]:
+def _received(copy: psycopg.Copy, most: int | None) -> tuple[bytes, int, int | None]:
     """
     Receive the next rows: the server sends each in a message of its own.
 
-    psycopg's own loop costs more for a row than PostgreSQL needs to make it, so that it is left to wait only.
+    psycopg's own loop costs more for a row than PostgreSQL needs to make it, so that it is left to wait only; and
+    messages that are kept keep Python's garbage collector busy.
 
-    :return: the rows, and at the end how many there were in all
+    :param most: so many rows at most
+    :return: the text, its rows, and at the end how many there were in all
     """
     connection = copy.connection.pgconn
-    lines: Lines = []
-    size = 0
+    text, rows = bytearray(), 0
     while line := copy.read():
         length = len(line)
         while length > 0:
-            lines.append(line)
-            size += length
-            if size >= _CACHED:
-                return lines, None
+            text += line
+            rows += 1
+            if len(text) >= _CACHED or rows == most:
+                return bytes(text), rows, None
             length, line = connection.get_copy_data(1)
         if length < 0:
-            return lines, _end(connection)
-    return lines, copy.cursor.rowcount
+            return bytes(text), rows, _end(connection)
+    return bytes(text), rows, copy.cursor.rowcount
 
 
 def _end(connection: Any) -> int:

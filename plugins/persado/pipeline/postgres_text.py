@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -129,31 +129,39 @@ class Marks:
         )
         return Expression(f"CASE WHEN {broken} THEN {self.sql(_BROKEN, number)} ELSE {value.text} END", value.number)
 
-    def resolved(
-        self, lines: Sequence[bytes | memoryview], names: Sequence[str], first_row: int, broken: OnBroken
-    ) -> bytes:
+    def resolved(self, text: bytes, names: Sequence[str], first_row: int, broken: OnBroken) -> bytes:
         """
-        Join lines of text, and put what is meant where a mark is.
+        Put what is meant where a mark is.
 
-        :param lines: one for each row
+        :param text: whole rows
         :param names: the names of the query's columns, for errors
-        :param first_row: the number of the first line's row, for errors
+        :param first_row: the number of the first row
         :param broken: told what breaks the contract
         :raises ConfigurationError: for a value that has no text, with its row and column, never the value
         """
-        joined = b"".join(lines)
         edge = self.edge.encode()
-        if edge not in joined:
-            return joined
-
+        if edge not in text:
+            return text
         mark = re.compile(rb"%b([a-z])(\d{4})(.*?)%b" % (edge, edge))
-        for row, line in enumerate(lines, first_row):
-            for found in mark.finditer(line):
+        if any(found[1].decode() != _FLOAT for found in mark.finditer(text)):
+            for row, found in _in_rows(text, mark, first_row):
                 if found[1].decode() == _BROKEN:
                     broken(int(found[2]), row)
                 if problem := _problem(found):
                     raise ConfigurationError(f"row {row}, column {names[int(found[2])]!r}: {problem}")
-        return mark.sub(lambda found: _float(found).encode(), joined)
+        return mark.sub(lambda found: _float(found).encode(), text)
+
+
+def _in_rows(text: bytes, mark: re.Pattern[bytes], first_row: int) -> Iterator[tuple[int, re.Match[bytes]]]:
+    """Give each mark with the number of its row: a line break inside of quotes ends none."""
+    row, quoted = first_row, False
+    for found in re.finditer(rb'"|\n|' + mark.pattern, text):
+        if found[0] == b'"':
+            quoted = not quoted
+        elif found[0] == b"\n":
+            row += not quoted
+        else:
+            yield row, found
 
 
 def _problem(found: re.Match[bytes]) -> str | None:
