@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 import asyncssh
 import pytest
 from support.expect import fails, nothing_left_behind, short_pauses  # noqa: F401 - fixtures
-from support.sending import DELIVERY, NOISE, SMALL, digest, folder, send, temporary
+from support.sending import DELIVERY, NOISE, SMALL, digest, finish, folder, send, temporary
 from support.sftp_server import Folder, Operation, SftpServer
 from support.site_folder import contents
 from support.stubs import answering
@@ -28,6 +28,7 @@ from persado.pipeline.reconnect import ATTEMPTS
 from persado.pipeline.site import connect
 from persado.pipeline.transfer import BLOCK, TAIL
 from persado.pipeline.upload import Upload, upload
+from persado.settings.quirks import Quirks
 
 __all__ = ["folder"]
 
@@ -206,6 +207,73 @@ def test_a_source_that_fails_is_no_fault_of_the_site(folder: Path) -> None:
     assert contents(folder) == {}
 
 
+def test_a_right_that_is_lost_midway(folder: Path) -> None:
+    (folder / "inbox" / "a.csv").write_bytes(b"old")
+    with (
+        SftpServer(folder, files=full_after(1_000_000, denied)) as server,
+        fails(RejectedError, "the upload of /inbox/a.csv failed", "the site does not permit it"),
+    ):
+        send(server, {"a.csv": NOISE}, done="a.csv.DONE")
+    assert contents(folder, locks=True) == {"inbox/a.csv": b"old"}
+
+
+class Taking(Folder):
+    """Take files away as soon as they are closed or have another name, as a site does that works on them at once."""
+
+    def take(self, path: bytes) -> None:
+        found = self.server.folder.joinpath(path.decode().lstrip("/"))
+        found.rename(self.server.folder / f"taken-{found.name}")
+
+    def posix_rename(self, oldpath: bytes, newpath: bytes) -> Any:
+        super().posix_rename(oldpath, newpath)
+        if not newpath.endswith(b".DONE"):
+            self.take(newpath)
+
+
+def test_a_site_that_takes_files_when_they_have_their_names(folder: Path) -> None:
+    files, quirks = {"a.csv": NOISE, "b.csv": SMALL}, Quirks(stat_after_rename=False)
+    with SftpServer(folder, files=Taking) as server:
+        send(server, files, done="a.csv.DONE", quirks=quirks)
+        with fails(RejectedError, "cannot look at /inbox/a.csv: no such file"):
+            finish(server, files, "a.csv.DONE")
+        finish(server, files, "a.csv.DONE", quirks=quirks)
+    arrived = {f"taken-{name}": content for name, content in files.items()}
+    assert contents(folder, locks=True) == {**arrived, "inbox/a.csv.DONE": b""}
+
+
+def test_a_site_that_takes_files_before_they_have_their_names(folder: Path) -> None:
+    class TakingAtOnce(Taking):
+        def close(self, file_obj: object) -> Any:
+            path = self.writing.get(file_obj, "")
+            super().close(file_obj)
+            if path.endswith(".part"):
+                self.take(path.encode())
+
+    (folder / "inbox" / "a.csv.DONE").write_bytes(b"old")
+    with (
+        SftpServer(folder, files=TakingAtOnce) as server,
+        fails(TransientError, "expected 3000000 bytes at the site, found no file"),
+    ):
+        send(server, {"a.csv": NOISE}, done="a.csv.DONE")
+    assert contents(folder / "inbox", locks=True) == {"a.csv.DONE": b"old"}
+
+
+def test_a_host_key_that_changes_between_two_tries(folder: Path) -> None:
+    with (
+        SftpServer(folder, files=faulty("write", hang_up_before, range(50, 1000))) as server,
+        fails(TransientError, "the connection was lost"),
+    ):
+        send(server, {"a.csv": NOISE})
+    left = contents(folder)
+    with SftpServer(folder, host_keys=["ecdsa-sha2-nistp256"]) as impostor:
+        with fails(
+            RejectedError, "wrong host key: expected ssh-ed25519", "got ecdsa-sha2-nistp256", "Nothing was sent"
+        ):
+            send(impostor, {"a.csv": NOISE}, site={"host_key": server.host_key})
+        assert impostor.logins == []
+    assert contents(folder) == left
+
+
 # Without posix-rename
 
 
@@ -370,9 +438,9 @@ def check_after_fault(folder: Path) -> None:
 @pytest.mark.parametrize(("operation", "count"), STEPS[::2])
 def test_a_site_that_falls_silent_once(operation: str, count: int, folder: Path) -> None:
     released = threading.Event()
-    files = faulty(operation, lambda served: released.wait(1.2), {count})
+    files = faulty(operation, lambda served: released.wait(0.7), {count})
     with SftpServer(folder, files=files) as server:
-        send(server, FILES, done="a.csv.DONE", site={"channel_timeout": 0.5, "connect_timeout": 5.0})
+        send(server, FILES, done="a.csv.DONE", site={"channel_timeout": 0.3, "connect_timeout": 5.0})
     assert contents(folder / "inbox") == FILES
 
 

@@ -32,7 +32,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowSkipException, Airfl
 
 from persado.airflow_config import config_dir, stage_root
 from persado.dry_run import skip_if_dry_run
-from persado.errors import PersadoError
+from persado.errors import ConfigurationError, PersadoError
 from persado.hooks import PersadoHook
 from persado.keys import checked_keys, public_key, signing_key
 from persado.ledger import Failure, Ledger
@@ -171,6 +171,11 @@ class PersadoStageOperator(PersadoOperator):
 
     def handover(self) -> Handover:
         """Give what the stage before has left."""
+        if self.previous is None:
+            raise ConfigurationError(
+                "the stage before has handed over nothing: clear the run from its first task on (extract, with all "
+                "downstream tasks)"
+            )
         return Handover.model_validate(self.previous)
 
     def names(self, handover: Handover) -> Names:

@@ -125,6 +125,28 @@ class Project:
         assert not configuration.errors
         return make_dag(configuration.deliveries[name]).test(**arguments)
 
+    def clear(self, name: str, run: Any, *task_ids: str) -> dict[str, str]:
+        """Clear tasks of a run that has ended, let them run again one after the other, and give how they ended."""
+        from airflow.models.taskinstance import clear_task_instances
+        from airflow.sdk.definitions.dag import _run_task
+        from airflow.utils.session import create_session
+
+        from persado.dag_factory import make_dag
+
+        dag = make_dag(self.load().deliveries[name])
+        ended: dict[str, str] = {}
+        for task_id in task_ids:
+            with create_session() as session:
+                clear_task_instances([run.get_task_instance(task_id, session=session)], session)
+            with create_session() as session:
+                task = run.get_task_instance(task_id, session=session)
+                task.try_number += 1
+            _run_task(ti=task, task=dag.task_dict[task_id], run_triggerer=True)
+            ended[task_id] = str(run.get_task_instance(task_id).state)
+            if ended[task_id] != "success":
+                break
+        return ended
+
     def arrived(self) -> dict[str, bytes]:
         """Give what is in the site's inbox."""
         files = (path for path in self.inbox.rglob("*") if path.is_file())
