@@ -50,7 +50,7 @@ def moments(bench: Bench) -> Sequence[Moment]:
             measure(
                 lambda **classes: SftpServer(bench.folder, **classes),
                 lambda server, proxy: bench.delivery(server.site(port=proxy.port)),
-                anywhere=10,
+                anywhere=4,
             )
         )
         # What a killed worker has asked before it changes anything makes no difference.

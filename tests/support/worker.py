@@ -60,13 +60,14 @@ class Worker:
 
     def __init__(self, work: Callable[[], object]) -> None:
         self._started, self._killing = threading.Event(), threading.Lock()
-        self._receiver, sender = _CONTEXT.Pipe(duplex=False)
-        self._process = _CONTEXT.Process(target=_work, args=(work, sender))
+        self._receiver, theirs = _CONTEXT.Pipe()
+        self._process = _CONTEXT.Process(target=_work, args=(work, theirs))
         self._process.start()
         assert self._process.pid is not None
         self._descriptor = os.pidfd_open(self._process.pid)
         self._started.set()
-        sender.close()
+        theirs.close()
+        self._receiver.send("begin")  # not before: it could be gone by then
 
     def kill(self) -> None:
         """Send it SIGKILL, and return when it is gone."""
@@ -79,7 +80,7 @@ class Worker:
         """Wait for its end."""
         try:
             error, grown = self._receiver.recv()
-        except EOFError:
+        except (EOFError, ConnectionResetError):
             error, grown = None, 0
         self._receiver.close()
         self._process.join(30)
@@ -92,6 +93,7 @@ class Worker:
 
 
 def _work(work: Callable[[], Any], sender: Connection) -> None:
+    sender.recv()
     before = _peak_memory()
     error = None
     try:
