@@ -40,7 +40,7 @@ with DAG(
 ):
 
     @task
-    def read_done(done: dict[str, Any]) -> str:
+    def read_done(done: Any) -> str:
         """Log what was found; a real DAG would fetch the files, or tell somebody."""
         logging.getLogger(__name__).info("%(path)s was written at %(mtime)s", done)
         return str(done["path"])

@@ -3,6 +3,14 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
+from typing import Any
 
 import pytest
 from support.airflow_runs import Project, airflow_database, project
@@ -71,3 +79,58 @@ def test_a_number_of_records_below_one_is_refused(capsys: pytest.CaptureFixture[
     with pytest.raises(SystemExit):
         main(["history", "x", "--limit", "0"])
     assert "expected 1 or more" in capsys.readouterr().err
+
+
+class TestOtherFailures:
+    """Also what Airflow or a bug does to a try is kept, without the error's text."""
+
+    @pytest.fixture(autouse=True)
+    def _described(self, project: Project, request: pytest.FixtureRequest) -> None:
+        self.project, self.name = project, request.node.originalname
+        project.describe(self.name, "SELECT 1 AS a", settings=SETTINGS)
+
+    def run(self, in_stage: Callable[[], object], **task: Any) -> None:
+        """Run the orchestration with something that happens in its second stage."""
+        from persado.dag_factory import make_dag
+
+        dag = make_dag(self.project.load().deliveries[self.name])
+        stage: Any = dag.get_task("format")
+        stage.run_stage = lambda *_: in_stage()
+        for name, value in task.items():
+            setattr(stage, name, value)
+        dag.test()
+
+    def newest(self) -> Any:
+        from persado.ledger_reader import read_history
+
+        return read_history(f"persado://{self.name}_site/{self.name}", 1)[0]
+
+    def test_an_unexpected_error(self) -> None:
+        self.run(partial(int, "jane.doe@example.com"))
+        newest = self.newest()
+        assert (newest.stage, newest.error) == ("format", "ValueError")
+        assert newest.message == "an unexpected error; the task's log has its text"
+
+    def test_a_task_that_took_too_long(self) -> None:
+        self.run(partial(time.sleep, 20), execution_timeout=timedelta(seconds=0.2))
+        assert "execution_timeout" in self.newest().message
+
+    def test_a_try_that_was_killed_shows_with_the_next_one(self) -> None:
+        from persado.ledger_reader import read_history
+
+        uri = f"persado://{self.name}_site/{self.name}"
+        self.project.write(
+            "../mine.py", "import os, signal\ndef die(rows):\n    os.kill(os.getpid(), signal.SIGKILL)\n"
+        )
+        self.project.describe(self.name, "SELECT 1 AS a", settings=SETTINGS, template={"transform": "mine:die"})
+        command = [sys.executable, "-m", "airflow", "dags", "test", self.name]
+        assert subprocess.run(command, capture_output=True).returncode == -signal.SIGKILL
+        assert read_history(uri) == []
+
+        self.project.describe(self.name, "SELECT 1 AS a", settings=SETTINGS)
+        self.project.run(self.name)
+        delivered, killed = read_history(uri)
+        assert (delivered.outcome, killed.outcome) == ("delivered", "failed")
+        assert (killed.stage, killed.error) == ("extract", "Killed")  # type: ignore[union-attr]
+        self.project.run(self.name)
+        assert [record.outcome for record in read_history(uri)] == ["delivered", "delivered", "failed"]

@@ -12,7 +12,7 @@ from datetime import datetime
 from functools import partial, reduce
 from typing import Any
 
-from airflow.sdk.exceptions import AirflowException
+from airflow.sdk.exceptions import AirflowException, AirflowRuntimeError
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 from airflow.triggers.shared_stream import AdvanceItem, SharedStreamProducer
 
@@ -208,7 +208,7 @@ class _FolderListings(SharedStreamProducer):
         for keep in listing.when_stored:
             try:
                 await keep()
-            except AirflowException as error:  # it is kept with the next listing
+            except (AirflowException, AirflowRuntimeError) as error:  # it is kept with the next listing
                 _LOG.warning("Airflow did not take what has fired (%s)", type(error).__name__)
 
     async def aclose(self) -> None:

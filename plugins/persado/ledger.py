@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
+from airflow.sdk.exceptions import AirflowException, AirflowRuntimeError, AirflowTaskTerminated, AirflowTaskTimeout
 from pydantic import BaseModel, ConfigDict
 
+from persado.errors import PersadoError
 from persado.pipeline.receipt import Receipt
 
 if TYPE_CHECKING:
     from airflow.sdk import Asset, Context
 
 LAST_DELIVERED = "last_delivered"
+RUNNING = "running"
 
 
 class Failure(BaseModel):
@@ -76,6 +81,7 @@ class Ledger:
     def __init__(self, context: Context, asset: Asset) -> None:
         self._store: Any = context["asset_state_store"][asset]
         self._run = context["dag_run"]
+        self._task = context["ti"]
 
     def last_delivery(self) -> LastDelivery | None:
         """Tell what was delivered last; None before the first time."""
@@ -96,9 +102,61 @@ class Ledger:
         )
         self._store.set(LAST_DELIVERED, last.model_dump(mode="json"))
 
+    def begun(self, failure: Failure) -> None:
+        """
+        Note that a try begins, and keep a record of the one before it if that was killed: only its note tells of it.
+
+        :param failure: the record of this try, for the case that it is killed too
+        """
+        before = self._store.get(RUNNING)
+        self._store.set(RUNNING, failure.model_dump(mode="json"))
+        if before and not self._runs(killed := Failure.model_validate(before)):
+            self.failed(killed)
+
+    def ended(self) -> None:
+        """Note that the try has ended, and was not killed."""
+        self._store.delete(RUNNING)
+
+    def _runs(self, attempt: Failure) -> bool:
+        """Whether a try runs on beside this one, as in a DAG that allows several runs at once."""
+        if attempt.run_id == self._run.run_id:
+            return False
+        states = self._task.get_task_states(dag_id=attempt.dag_id, run_ids=[attempt.run_id])
+        return "running" in {state for tasks in states.values() for state in tasks.values()}
+
     def failed(self, failure: Failure) -> None:
         """Keep the record of a try that failed."""
         self._store.set(_key(failure.finished, failure.delivery_id or "none"), failure.model_dump(mode="json"))
+
+
+@contextmanager
+def ledger_problems(log: Any) -> Iterator[None]:
+    """
+    Only warn where Airflow does not take or give a record: what the task itself has to say is what counts.
+
+    :param log: the task's logger
+    """
+    try:
+        yield
+    except (AirflowException, AirflowRuntimeError) as problem:
+        log.warning("the ledger does not work: %s", type(problem).__name__)
+
+
+def told(error: BaseException) -> str:
+    """
+    Say what a record may say of an error; the text of any but the project's own may quote a customer.
+
+    :param error: the error
+    """
+    match error:
+        case PersadoError():
+            return str(error)
+        case AirflowTaskTimeout():
+            return "the try took longer than the task's execution_timeout"
+        case AirflowTaskTerminated():
+            return "the task was stopped from outside: it was marked or cleared, or its worker was shut down"
+        case _:
+            return "an unexpected error; the task's log has its text"
 
 
 def _key(moment: datetime, delivery_id: str) -> str:

@@ -19,8 +19,8 @@ from __future__ import annotations
 import hashlib
 import posixpath
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
-from contextlib import closing
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -28,14 +28,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from airflow.sdk import Asset, BaseOperator
-from airflow.sdk.exceptions import AirflowException, AirflowSkipException, AirflowTaskTerminated
+from airflow.sdk.exceptions import AirflowSkipException, AirflowTaskTerminated, AirflowTaskTimeout
 
 from persado.airflow_config import config_dir, stage_root
 from persado.dry_run import skip_if_dry_run
 from persado.errors import ConfigurationError, PersadoError
 from persado.hooks import PersadoHook
 from persado.keys import checked_keys, public_key, signing_key
-from persado.ledger import Failure, Ledger
+from persado.ledger import Failure, Ledger, ledger_problems, told
 from persado.pipeline import chained
 from persado.pipeline.artifact import Artifact
 from persado.pipeline.guards import EmptyResult, OnEmpty, check_change, check_rows
@@ -95,11 +95,29 @@ class PersadoOperator(BaseOperator):
         self._keep_failure(context, error)
         raise error.bare() from None
 
-    def _keep_failure(self, context: Context, error: PersadoError) -> None:
+    def _keep_failure(self, context: Context, error: BaseException) -> None:
+        if self.asset is not None:
+            with ledger_problems(self.log):
+                Ledger(context, self.asset).failed(self._failure(context, type(error).__name__, told(error)))
+
+    @contextmanager
+    def _noted(self, context: Context) -> Iterator[None]:
+        """Leave a note while the task runs: the one that finds it later knows that this try was killed."""
         if self.asset is None:
+            yield
             return
+        ledger = Ledger(context, self.asset)
+        with ledger_problems(self.log):
+            ledger.begun(self._failure(context, "Killed", "the try was killed, or its worker was lost"))
+        try:
+            yield
+        finally:
+            with ledger_problems(self.log):
+                ledger.ended()
+
+    def _failure(self, context: Context, error: str, message: str) -> Failure:
         task, run = context["ti"], context["dag_run"]
-        failure = Failure(
+        return Failure(
             delivery_id=Handover.model_validate(self.previous).delivery_id if self.previous else _delivery_id(context),
             dag_id=run.dag_id,
             run_id=run.run_id,
@@ -107,14 +125,10 @@ class PersadoOperator(BaseOperator):
             reason=reason(context),
             stage=self.stage,
             try_number=task.try_number,
-            error=type(error).__name__,
-            message=str(error),
+            error=error,
+            message=message,
             finished=datetime.now(UTC),
         )
-        try:
-            Ledger(context, self.asset).failed(failure)
-        except AirflowException as problem:  # the delivery's own error is the one to see
-            self.log.warning("the ledger did not take the failure: %s", type(problem).__name__)
 
 
 class PersadoStageOperator(PersadoOperator):
@@ -142,11 +156,17 @@ class PersadoStageOperator(PersadoOperator):
         progress = Progress(self.stage, self.log)
         try:
             self._running = True
-            done = self.run_stage(context, progress)
+            with self._noted(context):
+                done = self.run_stage(context, progress)
         except EmptyResult as outcome:
             raise AirflowSkipException(str(outcome)) from None
         except PersadoError as error:
             self.fail(context, error)
+        except AirflowSkipException:
+            raise
+        except (Exception, AirflowTaskTerminated, AirflowTaskTimeout) as error:
+            self._keep_failure(context, error)
+            raise
         finally:
             self._running = False
         record = StageRecord(
