@@ -20,6 +20,7 @@ from persado.pipeline.publish import Arrived, Publication
 from persado.pipeline.reconnect import KeptSession, reconnecting
 from persado.pipeline.remote_files import remove_as_possible
 from persado.pipeline.remote_writer import remote_writer
+from persado.pipeline.site import Session
 from persado.pipeline.site_rules import SiteRules
 from persado.pipeline.verification import verify
 
@@ -120,9 +121,13 @@ class StreamUpload:
             folder, done_path = self._remote_folder, self._done_path
             publication = Publication(self._delivery_id, folder, remote_path, done_path, self._rules)
             self._publication = publication
-        with self._session() as session:
+
+        def claim(session: Session) -> None:
             publication.claim(session, [remote_path])
             publication.look(session, [remote_path])
+
+        # The query may have taken so long that the site has ended the session, unnoticed so far.
+        reconnecting(self._session, claim, lambda: None)
         return publication
 
     def remove(self) -> None:
