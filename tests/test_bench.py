@@ -1,4 +1,4 @@
-"""The benchmark runs, and tells what it has measured."""
+"""The benchmark runs, and the documentation shows what it has measured."""
 
 from __future__ import annotations
 
@@ -42,3 +42,9 @@ def test_a_small_run_delivers_with_every_contender(tmp_path: Path) -> None:
     assert "chained / streamed, PostgreSQL" in done.stdout
     assert ElementTree.parse(tmp_path / "delivery.svg").getroot().tag.endswith("svg")
     assert results.machine in report.page(results)
+
+
+def test_the_page_shows_the_results_that_lie_beside_it() -> None:
+    results = report.Results.parse((ROOT / "docs" / "performance.json").read_text())
+    assert (ROOT / "docs" / "performance.md").read_text() == report.page(results)
+    assert (ROOT / "docs" / "performance.svg").read_text() == report.chart(results)
