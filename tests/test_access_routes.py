@@ -21,7 +21,7 @@ import yaml
 from support.airflow_server import AirflowServer, airflow_server
 from support.sftp_server import SftpServer
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.xdist_group("airflow"), pytest.mark.timeout(900)]
 
 TESTS = Path(__file__).parent
 SECRET = "ann@example.com"

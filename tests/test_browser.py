@@ -18,7 +18,7 @@ from support.airflow_ui import REPO, airflow_up, chromium, make_checkout
 
 from demo.start import Demo, wait_for_dags
 
-pytestmark = [pytest.mark.timeout(600), pytest.mark.xdist_group("browser")]
+pytestmark = [pytest.mark.timeout(600), pytest.mark.xdist_group("airflow")]
 
 SCREENSHOTS = REPO / ".build" / "screenshots"
 PATIENCE = 60_000

@@ -26,7 +26,7 @@ from demo.guardian import members
 
 __all__ = ["airflow_database"]
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.xdist_group("clone"), pytest.mark.timeout(900)]
 
 OPTIONS = {
     "AIRFLOW__CORE__PARALLELISM": "2",

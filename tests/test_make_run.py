@@ -23,7 +23,7 @@ from demo.layout import Layout
 
 REPO = Path(__file__).parents[1]
 
-pytestmark = pytest.mark.timeout(1800)
+pytestmark = [pytest.mark.xdist_group("clone"), pytest.mark.timeout(1800)]
 
 
 @pytest.fixture(scope="module")

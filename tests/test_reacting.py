@@ -19,6 +19,8 @@ from support.sftp_server import SftpServer
 from demo.components import components
 from demo.guardian import kill
 
+pytestmark = pytest.mark.xdist_group("airflow")
+
 __all__ = ["airflow_database"]
 
 DAGS = ("first", "second", "tell_the_receiver", "waits_for_done", "reads_answers")

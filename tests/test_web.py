@@ -11,6 +11,8 @@ import pytest
 from fastapi.testclient import TestClient
 from support.airflow_runs import Project, airflow_database, project
 
+pytestmark = pytest.mark.xdist_group("web")
+
 __all__ = ["airflow_database", "project"]
 
 SETTINGS = {"filename_template": "out.csv"}
