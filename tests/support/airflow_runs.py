@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +21,22 @@ from support.sftp_server import SftpServer
 
 @pytest.fixture(scope="session")
 def airflow_database() -> Path:
-    """Make the tables of the tests' own Airflow, once; give a copy with nothing in them."""
+    """
+    Make the tables of the tests' own Airflow, once; give a copy with nothing in them.
+
+    Nothing in this process may open the file itself: on its closing, POSIX lets go of the locks that SQLite holds on
+    it, and the next process that closes the database would remove its log under Airflow's open connections.
+    """
     subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], check=True, capture_output=True)
     home = Path(os.environ["AIRFLOW_HOME"])
-    return Path(shutil.copy(home / "airflow.db", home / "empty.db"))
+    subprocess.run(["cp", home / "airflow.db", home / "empty.db"], check=True)
+    return home / "empty.db"
+
+
+def database_dump() -> str:
+    """Give all that is in the tests' own Airflow's database, as SQL."""
+    with closing(sqlite3.connect(Path(os.environ["AIRFLOW_HOME"]) / "airflow.db")) as database:
+        return "\n".join(database.iterdump())
 
 
 @pytest.fixture(scope="session")
