@@ -6,6 +6,7 @@ import csv
 import gzip
 import hashlib
 import io
+import json
 import os
 import subprocess
 import sys
@@ -87,6 +88,32 @@ def test_an_encrypted_delivery_in_one_task(customers: Project, pgp_home: Path) -
         ("remove", "/inbox/out.csv.gz.pgp.DONE", None),
         ("posix_rename", hidden, "/inbox/out.csv.gz.pgp"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("execution", "origin"),
+    [("chained", {"variable": "receiver_key"}), ("streamed", {"connection": "receiver_key"})],
+)
+def test_a_key_that_airflow_holds_and_a_signature(
+    execution: str, origin: dict[str, str], customers: Project, pgp_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    public = gpg(pgp_home, "--armor", "--export").decode()
+    private = gpg(pgp_home, "--armor", "--export-secret-keys").decode()
+    monkeypatch.setenv("AIRFLOW_VAR_RECEIVER_KEY", public)
+    connections = {"RECEIVER_KEY": {"public_key": public}, "OWN_KEY": {"private_key": private}}
+    for name, extra in connections.items():
+        monkeypatch.setenv(f"AIRFLOW_CONN_{name}", json.dumps({"conn_type": "generic", "extra": extra}))
+    keys = {"pgp_public_key": origin, "pgp_signing_key": {"connection": "own_key"}, "pgp_armor": True}
+    customers.describe("held", QUERY, settings={**SETTINGS, **keys}, execution=execution)
+
+    assert customers.run("held").state == "success"
+
+    message = customers.arrived()["out.csv.gz.pgp"]
+    assert message.startswith(b"-----BEGIN PGP MESSAGE-----\n")
+    clear = gzip.decompress(gpg(pgp_home, "--decrypt", data=message)).decode()
+    assert clear == 'id,name,amount\n00012,"Ann, ""x""",\n0,"",1.5\n"é\nñ😀",b,2.0\n'
+    assert b"GOODSIG" in gpg(pgp_home, "--status-fd", "1", "--decrypt", data=message)
+    assert event_extra("held")["key_fingerprint"]
 
 
 @pytest.mark.parametrize(

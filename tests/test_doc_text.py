@@ -41,10 +41,11 @@ FILES: dict[str, Any] = {
 }
 
 
-def describe(folder: Path) -> Any:
+def describe(folder: Path, **settings: Any) -> Any:
     (folder / "queries").mkdir()
     (folder / "queries" / "weekly.sql").write_text("SELECT 1")
-    for name, content in FILES.items():
+    files = {**FILES, "data_templates/segment": {**FILES["data_templates/segment"], "settings": settings}}
+    for name, content in files.items():
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / f"{name}.yaml").write_text(yaml.safe_dump(content))
     configuration = load(folder)
@@ -74,6 +75,12 @@ def test_it_says_what_is_sent_where_and_when(tmp_path: Path) -> None:
         "| `quote_mode` | `special_characters` | default |",
     ):
         assert line in lines, line
+
+
+def test_a_key_that_airflow_holds_is_named(tmp_path: Path) -> None:
+    text = doc_text(describe(tmp_path, pgp_public_key={"variable": "receiver_key"}))
+    assert "| **Encrypted to** | `{variable: receiver_key}` |" in text.splitlines()
+    assert "| `pgp_public_key` | `{variable: receiver_key}` |" in text
 
 
 def test_every_effective_setting_is_listed(tmp_path: Path) -> None:

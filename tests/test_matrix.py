@@ -168,7 +168,7 @@ def planned(text: Text, split: dict[str, int] | None, encoding: str) -> Settings
         split=split,
         pgp_public_key="receiver.asc",
         filename_template=f"table.csv{SUFFIX[encoding]}",
-        split_filename_template="{{file_number}}.csv" + ("" if archive else SUFFIX[encoding]),
+        split_filename_template="csv/{{file_number}}.csv" if archive else "{{file_number}}.csv" + SUFFIX[encoding],
         split_directory_template=f"parts{SUFFIX[encoding] if archive else ''}",
     )
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from persado.access import access_control, may_hold_pii
 from persado.settings import Column, Delivery
+from persado.settings.effective import effective_settings
 from persado.settings.workflow import timing
 from persado.settings.yaml_text import as_yaml
 
@@ -39,10 +40,12 @@ def _parts(delivery: Delivery) -> Iterator[str]:
         ]
         yield _table(["parameter", "meaning"], rows)
     yield "#### Settings"
-    settings = delivery.settings.model_dump().items()
     yield _table(
         ["setting", "value", "set in"],
-        [[_code(key), _code(as_yaml(value)), _plain(delivery.origins[key])] for key, value in settings],
+        [
+            [_code(key), _code(value), _plain(origin)]
+            for key, value, origin in effective_settings(delivery.settings, delivery.origins)
+        ],
     )
 
 
@@ -54,10 +57,8 @@ def _facts(delivery: Delivery) -> Iterator[tuple[str, str]]:
     yield "Connection", _code(delivery.destination.connection)
     yield "Remote folder", _code(settings.remote_path)
     yield "File", _code(settings.filename_template)
-    yield (
-        "Encrypted to",
-        _code(as_yaml(settings.pgp_public_key)) if settings.pgp_public_key else "nobody: not encrypted",
-    )
+    key = settings.model_dump()["pgp_public_key"]
+    yield "Encrypted to", _code(as_yaml(key)) if key else "nobody: not encrypted"
     yield "When", _plain(timing(orchestration.workflow))
     rows = orchestration.rows.model_dump(exclude_none=True)
     limits = ", ".join(f"{name.replace('_', ' ')} {number:,}" for name, number in rows.items()) or "no limits"

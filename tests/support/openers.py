@@ -22,7 +22,8 @@ def unpacked(archive: Path, encoding: str) -> dict[str, bytes]:
         names = run("unzip", "-Z1", archive).decode().splitlines()
     else:
         names = run("tar", "--quoting-style=literal", "-xvf", archive, "-C", folder).decode().splitlines()
-    assert sorted(path.name for path in folder.iterdir()) == sorted(names)
+    files = (path for path in folder.rglob("*") if path.is_file())
+    assert sorted(path.relative_to(folder).as_posix() for path in files) == sorted(names)
     return {name: (folder / name).read_bytes() for name in names}
 
 

@@ -51,8 +51,8 @@ class Names:
         return self._render(self.settings.split_directory_template or self.settings.filename_template)
 
     def member(self, formatted: str) -> str:
-        """Give the name of a formatted file inside its archive."""
-        return posixpath.basename(formatted) if self.one_archive else member_name(formatted, self.settings.encoding)
+        """Give the name of a formatted file inside its archive; parts keep sub-folders of theirs."""
+        return formatted if self.one_archive else member_name(formatted, self.settings.encoding)
 
     def sent(self, encoded: str) -> str:
         """Give the name at the site of an encoded file: ``.pgp`` follows when it is encrypted."""
@@ -80,7 +80,10 @@ class Names:
 
         :raises ConfigurationError: where a value is missing, or a suffix makes a name too long
         """
-        for name in (self.sent(self.formatted(1)), self.done()):
+        names = [self.formatted(1), self.first()]
+        if self.settings.success_file:
+            names.append(self.done())
+        for name in names:
             check_remote_name(name)
 
     def _render(self, template: str, part: int | None = None) -> str:
