@@ -165,6 +165,17 @@ POSTGRES = {
     "'[0:1]={1,2}'::int[]": "[1,2]",
     "'{{1,NULL},{NULL,4}}'::numeric[]": "[[1,null],[null,4]]",
     "'pg_class'::regclass": "pg_class",
+    "int4range(1, 5)": "[1,5)",
+    "int8range(NULL, 5)": "(,5)",
+    "'empty'::int4range": "empty",
+    "numrange(1.10, 2, '(]')": "(1.10,2]",
+    "daterange('2026-01-01', NULL)": "[2026-01-01,)",
+    "tsrange('2026-01-01', '2026-02-01 03:04:05.5')": '["2026-01-01 00:00:00","2026-02-01 03:04:05.500000")',
+    "tstzrange('2026-01-01 00:00+02', NULL)": '["2025-12-31 22:00:00+00:00",)',
+    "'{[1,3),[5,7)}'::int4multirange": "{[1,3),[5,7)}",
+    "'{}'::nummultirange": "{}",
+    "ARRAY[int4range(1, 5), NULL]": '["[1,5)",null]',
+    "ARRAY['{[1.10,2)}'::nummultirange]": '["{[1.10,2)}"]',
 }
 
 
@@ -180,26 +191,32 @@ def test_types_that_a_user_has_made(pg: Any) -> None:
         CREATE DOMAIN "my schema".percent AS numeric(5,2) CHECK (value <= 100);
         CREATE TYPE visit AS ("when" timestamptz, moods mood[], share "my schema".percent);
         CREATE TYPE trip AS (first visit, others visit[]);
+        CREATE TYPE text_range AS RANGE (subtype = text);
+        CREATE TYPE float_range AS RANGE (subtype = float8);
+        CREATE TYPE slot AS (hours float_range);
     """)
     visit = "ROW('2026-01-02 03:04+05:30', ARRAY['so, so']::mood[], 1.5)::visit"
     row = rows_of(
         pg,
         f"""SELECT 'happy'::mood AS a, ARRAY['happy', NULL, 'so, so']::mood[] AS b, 12.5::"my schema".percent AS c,
         ARRAY[1]::"my schema".percent[] AS d, {visit} AS e, ARRAY[{visit}, NULL] AS f,
-        ROW({visit}, ARRAY[ROW(NULL, NULL, NULL)::visit])::trip AS g""",
+        ROW({visit}, ARRAY[ROW(NULL, NULL, NULL)::visit])::trip AS g,
+        text_range('', 'x "y" \\, z') AS h, ARRAY[float_range(1, 1e16)] AS i, ROW(float_range(0.5, NULL))::slot AS j""",
     )
     json = '{"when":"2026-01-01 21:34:00+00:00","moods":["so, so"],"share":1.50}'
     empty = '{"when":null,"moods":null,"share":null}'
     assert row == [
         ("happy", '["happy",null,"so, so"]', "12.50", "[1.00]", json, f"[{json},null]",
-         f'{{"first":{json},"others":[{empty}]}}')
+         f'{{"first":{json},"others":[{empty}]}}',
+         '["","x ""y"" \\\\, z")', '["[1.0,1e+16)"]', '{"hours":"[0.5,)"}')
     ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    "expression", ["int4range(1, 5)", "'{[1,2)}'::nummultirange", "ROW(1, 'a')", "ARRAY[daterange(NULL, NULL)]"]
+    "expression", ["ROW(1, 'a')", "ARRAY[ROW(1, 'a')]", "'{[1,2)}'::one_multirange", "NULL::one_multirange"]
 )
 def test_types_without_a_text_are_refused_before_any_row(expression: str, pg: Any) -> None:
+    pg.execute("CREATE TYPE one AS RANGE (subtype = int4)")
     with pytest.raises(
         ConfigurationError, match=r"column 'x': a value of PostgreSQL's type \w+ has no text of its own; cast"
     ):

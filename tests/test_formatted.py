@@ -343,6 +343,21 @@ def test_a_chained_delivery_keeps_the_text_that_the_database_wrote(
     assert text.count(b"\n") == 60_000 + len(files)
 
 
+@pytest.mark.parametrize("split", [None, {"rows": 50_000}, {"megabytes": 1}], ids=str)
+def test_a_row_number_column_with_the_name_of_another_is_refused_before_the_rows_are_read(
+    split: dict[str, int] | None, pg: Any, tmp_path: Path
+) -> None:
+    wanted = settings(row_number="id", split=split)
+    sql = "SELECT i AS id, 1 / (9000 - i) AS x FROM generate_series(1, 9000) AS t(i)"  # the last row fails
+    message = "row_number: 'id' is also a column of the query; choose another name"
+    with pytest.raises(ConfigurationError, match=message):
+        written(pg, sql, wanted)
+    pg.rollback()
+    with pytest.raises(ConfigurationError, match=message):
+        chained.extract_stage(StageArea(tmp_path, "x"), pg, sql, Selection(), wanted, lambda rows, size: None)
+    pg.rollback()
+
+
 CONTRACT = Contract.model_validate(
     {
         "columns": [

@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 from persado.pipeline.arrow_file import ArrowWriter, read_batches
 from persado.pipeline.artifact import Artifact
 from persado.pipeline.compress import Compression
+from persado.pipeline.delimited import header
 from persado.pipeline.encode import encoded
 from persado.pipeline.encrypt import encrypted
 from persado.pipeline.extract import extract
@@ -51,6 +52,7 @@ def extract_stage(
                 return _keep_text(area, text, on_progress), text.read_by
     with extract(connection, sql, nan_text=settings.nan_text) as result, area.create("extract") as sink:
         headers, batches = selected(result, selection)
+        header(headers, settings)  # what it refuses is refused before all the rows are read
         writer = ArrowWriter(sink, headers)
         rows = before = 0
         for batch in batches:

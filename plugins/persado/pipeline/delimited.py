@@ -16,6 +16,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from persado.errors import ConfigurationError
 from persado.pipeline.columns import Cells, cells
 from persado.settings.file_settings import Settings
 
@@ -27,7 +28,18 @@ _UP_TO_SPACE = "".join(map(chr, range(0x21)))
 
 
 def header(columns: Sequence[str], settings: Settings) -> bytes:
-    """Give the header line, or nothing where the settings want none."""
+    """
+    Give the header line, or nothing where the settings want none.
+
+    :param columns: the columns' names
+    :param settings: how they are written
+    :raises ConfigurationError: if the row-number column has the name of one of them
+    """
+    if settings.row_number in columns:
+        raise ConfigurationError(
+            f"settings.row_number: {settings.row_number!r} is also a column of the query; choose another name, or"
+            " rename the column with AS"
+        )
     if not settings.header:
         return b""
     names = [*([settings.row_number] if settings.row_number else []), *columns]

@@ -21,11 +21,12 @@ from psycopg.rows import tuple_row
 from psycopg.types import TypeInfo
 from psycopg.types.composite import CompositeInfo, register_composite
 from psycopg.types.multirange import MultirangeInfo
-from psycopg.types.range import RangeInfo
+from psycopg.types.range import RangeInfo, register_range
 from psycopg.types.string import TextLoader
 
 from persado.errors import ConfigurationError
 from persado.pipeline.columns import mixed
+from persado.pipeline.postgres_ranges import multirange_text, range_text
 from persado.pipeline.values import ODD_YEAR, JSONText, NoTextError
 
 
@@ -74,10 +75,13 @@ class PostgresTypes:
         info = self._connection.adapters.types.get(oid)
         if info is None:
             return self._learn(oid)
-        if info.name == "record" or isinstance(info, RangeInfo | MultirangeInfo):
+        if info.name == "record":
             raise _no_text(info.name)
         if oid != info.oid:
             return self._array_of(info.oid)
+        if isinstance(info, RangeInfo | MultirangeInfo):
+            one = range_text(self._convert(info.subtype_oid))
+            return Kind(one if isinstance(info, RangeInfo) else multirange_text(one))
         if info.name == "money":
             return Kind(_money(self._one("SELECT scale(0::money::numeric)")[0]), number=True)
         return _KINDS.get(info.name)
@@ -85,10 +89,10 @@ class PostgresTypes:
     def _learn(self, oid: int) -> Kind | None:
         """Look a type up that is not PostgreSQL's own, and teach it to psycopg."""
         adapters = self._connection.adapters
-        name, category, member, base, array, delimiter, names, oids = self._one(_CATALOGUE, oid)
-        if category == "R":
+        name, category, member, base, array, delimiter, names, oids, bound = self._one(_CATALOGUE, oid)
+        if category == "M":
             raise _no_text(name)
-        self.learned |= category in "ACD"
+        self.learned |= category in "ACDR"
         if category == "A":
             kind = self._array_of(member)
             TypeInfo(name, member, oid, delimiter=delimiter).register(self._connection)
@@ -101,25 +105,33 @@ class PostgresTypes:
             composite = CompositeInfo(name, oid, array, field_names=names, field_types=oids)
             register_composite(composite, self._connection, factory=lambda *values: values)
             return Kind(_structure(names, kinds))
+        if category == "R":
+            register_range(RangeInfo(name, oid, array, subtype_oid=bound), self._connection)
+            return Kind(range_text(self._convert(bound)))
         return None
 
     def _array_of(self, oid: int) -> Kind:
         return Kind(_members(self.kind(oid)))
+
+    def _convert(self, oid: int) -> Callable[[Any], Any]:
+        kind = self.kind(oid)
+        return kind.convert if kind else lambda value: value
 
     def _one(self, query: str, *parameters: Any) -> Any:
         with self._connection.cursor(row_factory=tuple_row) as cursor:
             return cursor.execute(query, parameters).fetchone()
 
 
-# The category is A for an array, C for a composite type, D for a domain, R for a range, else something else.
+# The category is A for an array, C for a composite type, D for a domain, R for a range, M for several, else something
+# else.
 _CATALOGUE = """
-SELECT typname, CASE typtype WHEN 'b' THEN typcategory::text WHEN 'm' THEN 'R' ELSE upper(typtype::text) END,
-  typelem, typbasetype, typarray, typdelim, names, oids
-FROM pg_type, LATERAL (
+SELECT typname, CASE typtype WHEN 'b' THEN typcategory::text ELSE upper(typtype::text) END,
+  typelem, typbasetype, typarray, typdelim, names, oids, rngsubtype
+FROM pg_type LEFT JOIN pg_range ON rngtypid = pg_type.oid, LATERAL (
   SELECT coalesce(array_agg(attname::text ORDER BY attnum), '{}'), coalesce(array_agg(atttypid ORDER BY attnum), '{}')
   FROM pg_attribute WHERE attrelid = typrelid AND attnum > 0 AND NOT attisdropped
 ) AS fields (names, oids)
-WHERE oid = %s
+WHERE pg_type.oid = %s
 """
 
 

@@ -186,9 +186,10 @@ def _text(
         return ""
     settings = names.settings
     masked = [position for position, column in enumerate(selection.columns or ()) if column.pii]
-    text = header(headers, settings)
+    text = b""
     starts = itertools.accumulate((batch.num_rows for batch in batches), initial=1)
     with noted(problems):
+        text = header(headers, settings)
         for batch, first_row in zip(batches, starts, strict=False):
             lines(batch, settings, first_row=first_row)  # finds a value without text in a masked column, too
             text += block(lines(_masked(batch, masked), settings, first_row=first_row))

@@ -22,6 +22,7 @@ bytes                   lower-case hex
 UUID, network address   their standard text
 array, struct, map      compact JSON: numbers and JSON documents as above, all else as JSON strings
 JSON                    as the source gives it
+range                   PostgreSQL's form, the bounds as above: ``[1,5)``
 ======================  ====================================================================
 """
 
