@@ -64,6 +64,21 @@ def test_validate_names_assets(example: Path, capsys: pytest.CaptureFixture[str]
     assert lines[1] == "weekly_segment -> persado, when customers and mail changed"
 
 
+def test_validate_warns_of_a_delivery_that_no_orchestration_makes(
+    example: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weekly = example / "orchestrations" / "weekly_segment.yaml"
+    waits = "{when_changed: [customers, persado://persado/dayly_engagement, persado://persado/daily_engagement]}"
+    weekly.write_text(weekly.read_text().replace("manual", waits))
+
+    assert main(["validate", str(example)]) == 0
+
+    assert capsys.readouterr().err == (
+        "warning: weekly_segment waits for persado://persado/dayly_engagement, which no orchestration here updates."
+        " Did you mean 'persado://persado/daily_engagement'?\n"
+    )
+
+
 def test_validate_prints_each_mistake_on_a_line(example: Path, capsys: pytest.CaptureFixture[str]) -> None:
     weekly = example / "orchestrations" / "weekly_segment.yaml"
     weekly.write_text(weekly.read_text().replace("query:", "quary:").replace("manual", "weekly"))

@@ -670,3 +670,29 @@ def test_nothing_that_stands_in_a_file_raises(tree: Path, data: st.DataObject, f
     assert "neighbour" in configuration.deliveries
     assert bool(configuration.errors) == ("weekly_segment" not in configuration.deliveries)
     assert all(str(error).isprintable() for error in configuration.errors)
+
+
+def test_orchestrations_that_would_set_each_other_going_for_ever(tmp_path: Path) -> None:
+    weekly = FILES["orchestrations/weekly_segment.yaml"]
+    neighbour = FILES["orchestrations/neighbour.yaml"]
+
+    def waits(text: str, workflow: str) -> str:
+        return re.sub(r"^workflow: .*$", f"workflow: {workflow}", text, flags=re.MULTILINE)
+
+    third = "{when_changed: [customers, persado://persado/weekly_segment]}"
+    write_tree(
+        tmp_path,
+        {
+            "orchestrations/weekly_segment.yaml": waits(weekly, "{when_changed: [persado://persado/third]}"),
+            "orchestrations/third.yaml": waits(weekly, third),
+            "orchestrations/neighbour.yaml": f"{neighbour}workflow: {third}\n",
+        },
+    )
+    configuration = load(tmp_path)
+    then = "so that each delivery would set the next one going, for ever. Take one of them out."
+    assert [str(error).removesuffix(then) for error in configuration.errors] == [
+        "orchestrations/third.yaml:5: workflow: is a circle: third waits for weekly_segment waits for third, ",
+        f"{ORCHESTRATION}:5: workflow: is a circle: weekly_segment waits for third waits for weekly_segment, ",
+    ]
+    # Who only waits for one of them is no part of it.
+    assert list(configuration.deliveries) == ["neighbour"]

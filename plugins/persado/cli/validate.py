@@ -8,6 +8,7 @@ from typing import Any
 
 from persado.cli.config_dir import add_config_dir, config_dir
 from persado.settings import load
+from persado.settings.chains import strangers
 from persado.settings.workflow import timing
 
 
@@ -34,6 +35,8 @@ def run(arguments: argparse.Namespace) -> int:
         print(error, file=sys.stderr)
     if configuration.errors:
         return 1
+    for warning in strangers(configuration.deliveries):
+        print(f"warning: {warning}", file=sys.stderr)
     deliveries = configuration.deliveries.values()
     for delivery in deliveries:
         print(f"{delivery.name} -> {delivery.destination_name}, {timing(delivery.orchestration.workflow)}")

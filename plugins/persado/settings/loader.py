@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from persado.errors import ConfigurationError
+from persado.settings.chains import circle
 from persado.settings.contract import BUILT_IN, Contract
 from persado.settings.delivery import Delivery
 from persado.settings.folder import Folder, Written, read_folder
@@ -48,7 +49,7 @@ def load(config_dir: Path) -> Configuration:
         text = f"{config_dir}: is no folder that can be read: {error.strerror}. Set AIRFLOW__PERSADO__CONFIG_DIR to it."
         return Configuration(errors=(_one_line(ConfigurationError(text)),))
     files = _Files(config_dir)
-    deliveries = {delivery.name: delivery for delivery in files.deliveries()}
+    deliveries = files.without_circles({delivery.name: delivery for delivery in files.deliveries()})
     errors = [*_misspelt(folders), *files.errors()]
     return Configuration(deliveries, tuple(_one_line(error) for error in errors))
 
@@ -80,6 +81,18 @@ class _Files:
                     self.orchestrations.errors.append(error)
                 else:
                     self.stopping.setdefault(str(error), []).append(orchestration.name)
+
+    def without_circles(self, deliveries: Mapping[str, Delivery]) -> dict[str, Delivery]:
+        """Leave out those that would set themselves going for ever, and note it."""
+        circles = {name: way for name in deliveries if (way := circle(name, deliveries))}
+        for name, way in circles.items():
+            source = self.orchestrations.files[name].source
+            message = (
+                f"is a circle: {' waits for '.join(way)}, so that each delivery would set the next one going, for ever."
+                " Take one of them out."
+            )
+            self.orchestrations.errors.append(at(source, ("workflow",), message))
+        return {name: delivery for name, delivery in deliveries.items() if name not in circles}
 
     def errors(self) -> list[ConfigurationError]:
         """List all mistakes, the causes before what they stop."""

@@ -97,6 +97,20 @@ Workflow = Annotated[
 ]
 
 
+def assets(workflow: Workflow) -> Assets:
+    """
+    Give the assets that an orchestration reacts to.
+
+    :param workflow: its workflow
+    """
+    match workflow:
+        case Scheduled():
+            return workflow.only_if_changed
+        case WhenChanged():
+            return workflow.when_changed
+    return ()
+
+
 def timing(workflow: Workflow) -> str:
     """
     Say when an orchestration runs.
