@@ -157,7 +157,7 @@ def test_reference(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.startswith("# Settings reference\n")
 
 
-@pytest.mark.parametrize("how", ["config_dir", "home", "here", "config_dir before home"])
+@pytest.mark.parametrize("how", ["config_dir", "home", "here", "config_dir before home", "airflow.cfg"])
 def test_the_folder_that_is_meant(
     example: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], how: str
 ) -> None:
@@ -171,10 +171,25 @@ def test_the_folder_that_is_meant(
         monkeypatch.setenv("AIRFLOW__PERSADO__CONFIG_DIR", str(example))
     if how.endswith("before home"):
         monkeypatch.setenv("AIRFLOW_HOME", "/nowhere")
+    if how == "airflow.cfg":
+        monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path / "home"))
+        (tmp_path / "home").mkdir()
+        (tmp_path / "home" / "airflow.cfg").write_text(f"[persado]\nconfig_dir = {example}\n")
 
     assert main(["validate"]) == 0
     assert main(["schema"]) == 0
     assert "weekly_segment -> persado" in capsys.readouterr().out
+
+
+def test_an_airflow_cfg_that_cannot_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("AIRFLOW__PERSADO__CONFIG_DIR", raising=False)
+    monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path))
+    (tmp_path / "airflow.cfg").write_text("config_dir = here")
+
+    assert main(["validate"]) == 1
+    assert capsys.readouterr().err == f"{tmp_path}/airflow.cfg: cannot be read: MissingSectionHeaderError. Mend it.\n"
 
 
 def test_no_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
