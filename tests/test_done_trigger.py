@@ -111,9 +111,15 @@ def test_a_file_that_is_too_old_does_not_count(tmp_path: Path, at: Callable[...,
     assert event == {"status": "timeout", "message": "no /*.DONE at the site within 0.5 seconds"}
 
 
-def test_the_time_out_goes_on_when_the_triggerer_is_restarted() -> None:
+def test_what_came_while_no_triggerer_ran_is_found_though_time_is_up(
+    tmp_path: Path, at: Callable[..., SftpServer]
+) -> None:
+    (tmp_path / "out.DONE").touch()
     began = (datetime.now(UTC) - timedelta(minutes=5)).isoformat()
-    assert wait(trigger(timeout=299, started=began))["status"] == "timeout"
+    with SftpServer(tmp_path) as server:
+        at(server)
+        assert wait(trigger(timeout=299, started=began))["status"] == "success"
+        assert wait(trigger("/other.DONE", timeout=299, started=began))["status"] == "timeout"
 
 
 def test_a_silent_site_does_not_outlast_the_time_out(at: Callable[..., SftpServer], tmp_path: Path) -> None:
@@ -299,6 +305,30 @@ class TestEvents:
         (self.folder / "a.DONE").touch()
         (self.folder / "b.DONE").touch()
         assert self.events(1, path="/b.DONE") == ["/b.DONE"]
+
+    def test_folders_by_a_pattern(self, caplog: pytest.LogCaptureFixture) -> None:
+        def put(name: str) -> Callable[[], object]:
+            def step() -> bool:
+                (self.folder / "in" / name).mkdir(parents=True, exist_ok=True)
+                (self.folder / "in" / name / "out.DONE").touch()
+                return True
+
+            return step
+
+        def told() -> bool:
+            return "There is no folder /in/* at the site (yet)" in caplog.text
+
+        assert self.events(2, told, put("a"), put("b"), path="/in/*/out.DONE") == ["/in/a/out.DONE", "/in/b/out.DONE"]
+        assert caplog.text.count("There is no folder") == 1
+        assert self.events(1, put("c"), path="/in/*/out.DONE") == ["/in/c/out.DONE"]
+
+    def test_more_than_airflow_stores_at_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("persado.event_triggers.LIMIT", 3)
+        for number in range(8):
+            (self.folder / f"{number}.DONE").touch()
+        # The pause is longer than the test: what is left over does not wait for it.
+        assert sorted(self.events(8, poke_interval=60)) == [f"/{number}.DONE" for number in range(8)]
+        assert self.server.operations.count(Operation("list", "/")) == 3
 
     def test_lost_connections_are_tolerated(self) -> None:
         appears = partial((self.folder / "a.DONE").write_bytes, b" ")

@@ -55,11 +55,11 @@ class DoneWatch:
         """
         async with self._one_at_a_time:
             site = await self._site() if self._session is None or not self._session.open_still else None
-            return await _in_thread(self._do, site, work)
+            return await in_thread(self._do, site, work)
 
     async def close(self) -> None:
         """End the connection, also one that a thread is opening or using right now."""
-        await asyncio.shield(_in_thread(self._close))
+        await asyncio.shield(in_thread(self._close))
 
     async def _site(self) -> Site:
         try:
@@ -69,7 +69,7 @@ class DoneWatch:
             if self._known is not None:
                 return self._known
             raise ConfigurationError(f"there is no Airflow connection {self._conn_id!r}. Add it") from None
-        self._known = await _in_thread(site_of, connection)
+        self._known = await in_thread(site_of, connection)
         return self._known
 
     def _do(self, site: Site | None, work: Callable[[Session], Result]) -> Result:
@@ -121,5 +121,11 @@ def pause_after(failures: int, poke_interval: float) -> float:
     return random.uniform(longest / 2, longest)  # noqa: S311 - spreads load, hides nothing
 
 
-async def _in_thread(function: Callable[..., Result], *arguments: object) -> Result:
+async def in_thread(function: Callable[..., Result], *arguments: object) -> Result:
+    """
+    Do in a thread what would keep others waiting.
+
+    :param function: what to do
+    :param arguments: its arguments
+    """
     return await asyncio.get_running_loop().run_in_executor(_THREADS, partial(function, *arguments))

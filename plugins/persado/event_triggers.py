@@ -7,6 +7,7 @@ import hashlib
 import logging
 import posixpath
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial, reduce
@@ -16,10 +17,11 @@ from airflow.sdk.exceptions import AirflowException, AirflowRuntimeError
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 from airflow.triggers.shared_stream import AdvanceItem, SharedStreamProducer
 
-from persado.done_watch import DoneWatch, pause_after
+from persado.done_watch import DoneWatch, in_thread, pause_after
 from persado.errors import PersadoError, RejectedError, TransientError
-from persado.pipeline.done_files import DoneFile, DonePath, is_newer, list_folder, moment, with_manifest
-from persado.pipeline.done_seen import Seen, stamp
+from persado.pipeline.done_files import DoneFile, is_newer, list_files, moment, with_manifest
+from persado.pipeline.done_path import DonePath
+from persado.pipeline.done_seen import LIMIT, Seen, stamp
 
 _LOG = logging.getLogger(__name__)
 
@@ -31,6 +33,8 @@ class _Listing:
     files: Sequence[DoneFile]
     watch: DoneWatch
     when_stored: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+    more: bool = False
+    """Whether a trigger has left something for the next look, which then comes at once."""
 
 
 def event(payload: Mapping[str, Any]) -> TriggerEvent:
@@ -57,7 +61,7 @@ class PersadoDoneEventTrigger(BaseEventTrigger):
     Faults never end the watch. It says in the triggerer's log what is wrong, and looks again: after transient ones
     with growing pauses; after a refused login not before the Airflow connection was changed.
 
-    :param path: full path at the site, with wildcards in its last part at most
+    :param path: full path at the site, which may hold wildcards
     :param persado_conn_id: Airflow connection of the site
     :param newer_than: leave out files that were written before this; a moment, or text in ISO form
     :param poke_interval: seconds between two looks
@@ -99,7 +103,7 @@ class PersadoDoneEventTrigger(BaseEventTrigger):
 
     @classmethod
     def create_shared_stream_producer(cls, kwargs: dict[str, Any]) -> SharedStreamProducer:
-        """Make what lists the folder."""
+        """Make what lists the folder, or the folders that its pattern stands for."""
         folder = DonePath.parse(kwargs["path"]).folder
         return _FolderListings(kwargs["persado_conn_id"], folder, kwargs["poke_interval"])
 
@@ -107,7 +111,11 @@ class PersadoDoneEventTrigger(BaseEventTrigger):
         """Fire for what is new in each listing."""
         seen = self._kept = await self._remember()
         async for listing in shared_stream:
-            for file in self._new(listing.files, seen):
+            # In a thread: of a large folder this takes its time, which other triggers need too.
+            new = await in_thread(self._new, listing.files, seen)
+            listing.more |= len(new) > LIMIT
+            # Airflow gives up a trigger whose events it has not stored within minutes.
+            for name, file in new[:LIMIT]:
                 try:
                     found = await listing.watch.do(partial(with_manifest, file=file))
                 except TransientError:
@@ -116,7 +124,7 @@ class PersadoDoneEventTrigger(BaseEventTrigger):
                     _LOG.warning("%s", error)
                     found = file
                 if found is not None:
-                    seen = seen.add(file)
+                    seen = seen.add(name, file)
                     yield event(found.model_dump(mode="json"))
             if seen != self._kept:
                 listing.when_stored.append(partial(self._keep, seen))
@@ -136,10 +144,15 @@ class PersadoDoneEventTrigger(BaseEventTrigger):
         finally:
             await listings.aclose()
 
-    def _new(self, files: Sequence[DoneFile], seen: Seen) -> list[DoneFile]:
-        ours = [file for file in files if self._path.matches(posixpath.basename(file.path)) and seen.is_new(file)]
+    def _new(self, files: Sequence[DoneFile], seen: Seen) -> list[tuple[str, DoneFile]]:
+        ours = [file for file in files if self._path.matches(posixpath.basename(file.path))]
+        named = [(posixpath.relpath(file.path, self._path.root), file) for file in ours]
+        new = [(name, file) for name, file in named if seen.is_new(name, file)]
         try:
-            return sorted((file for file in ours if is_newer(file, self._newer_than)), key=stamp)
+            return sorted(
+                (item for item in new if is_newer(item[1], self._newer_than)),
+                key=lambda item: (stamp(item[1]), item[0]),
+            )
         except RejectedError as error:
             _LOG.error("%s", error)
             return []
@@ -178,14 +191,15 @@ class _FolderListings(SharedStreamProducer):
         self._watch = DoneWatch(conn_id)
         self._folder = folder
         self._poke_interval = poke_interval
+        self._more = asyncio.Event()
 
     async def open_stream(self) -> AsyncIterator[tuple[_Listing, _Listing]]:
         """List the folder again and again."""
-        failures = 0
+        failures, missing = 0, False
         _LOG.info("Watching %s, with a look every %g seconds", self._folder, self._poke_interval)
         while True:
             try:
-                files = await self._watch.do(partial(list_folder, folder=self._folder))
+                files = await self._watch.do(partial(list_files, pattern=self._folder))
             except PersadoError as error:
                 failures += 1
                 pause = pause_after(failures, self._poke_interval)
@@ -193,9 +207,14 @@ class _FolderListings(SharedStreamProducer):
                 _LOG.log(level, "%s. Looking again in %.0f seconds", error, pause)
             else:
                 failures, pause = 0, self._poke_interval
-                listing = _Listing(files, self._watch)
+                if files is None and not missing:
+                    _LOG.warning("There is no folder %s at the site (yet)", self._folder)
+                missing = files is None
+                listing = _Listing(files or (), self._watch)
                 yield listing, listing
-            await asyncio.sleep(pause)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._more.wait(), pause)
+            self._more.clear()
 
     async def advance(self, batch: Sequence[AdvanceItem]) -> None:
         """Keep in mind what has fired, now that Airflow has stored the events."""
@@ -210,6 +229,8 @@ class _FolderListings(SharedStreamProducer):
                 await keep()
             except (AirflowException, AirflowRuntimeError) as error:  # it is kept with the next listing
                 _LOG.warning("Airflow did not take what has fired (%s)", type(error).__name__)
+        if listing.more:
+            self._more.set()
 
     async def aclose(self) -> None:
         """End the connection."""

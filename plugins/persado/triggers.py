@@ -24,11 +24,14 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from persado.done_watch import DoneWatch, pause_after
 from persado.errors import PersadoError, TransientError
 from persado.event_triggers import PersadoDoneEventTrigger, event
-from persado.pipeline.done_files import DoneFile, DonePath, find_newest, moment
+from persado.pipeline.done_files import DoneFile, find_newest, moment
+from persado.pipeline.done_path import DonePath
 
 __all__ = ["PersadoDoneEventTrigger", "PersadoDoneTrigger"]
 
 MAX_TRANSIENT_FAILURES = 10
+LAST_LOOK = 30.0
+"""How many seconds a look may take that begins when time is up."""
 
 
 class PersadoDoneTrigger(BaseTrigger):
@@ -40,7 +43,7 @@ class PersadoDoneTrigger(BaseTrigger):
     ``message`` and the class of the ``error``: the site refused the login, a setting is wrong, or there were too many
     transient failures.
 
-    :param path: full path of the file at the site; with wildcards in its last part, the newest that matches counts
+    :param path: full path of the file at the site; if it holds wildcards, the newest that matches counts
     :param persado_conn_id: Airflow connection of the site
     :param newer_than: leave out files that were written before this; a moment, or text in ISO form
     :param poke_interval: seconds between two looks
@@ -86,9 +89,12 @@ class PersadoDoneTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, then fire."""
+        left = self._seconds_left()
+        # The file may have come while no triggerer ran: look once even when time is up.
+        late = left == 0.0
         try:
-            async with asyncio.timeout(self._seconds_left()):
-                found = await self._wait()
+            async with asyncio.timeout(LAST_LOOK if late else left):
+                found = await self._wait(once=late)
         except TimeoutError:
             message = f"no {self.path} at the site within {self.timeout:g} seconds"
             yield event({"status": "timeout", "message": message})
@@ -103,7 +109,7 @@ class PersadoDoneTrigger(BaseTrigger):
         end = datetime.fromisoformat(self.started) + timedelta(seconds=self.timeout)
         return max(0.0, (end - datetime.now(UTC)).total_seconds())
 
-    async def _wait(self) -> DoneFile:
+    async def _wait(self, *, once: bool) -> DoneFile:
         look = partial(find_newest, path=DonePath.parse(self.path), newer_than=moment(self.newer_than))
         watch, failures = DoneWatch(self.persado_conn_id), 0
         self.log.info("Waiting for %s, with a look every %g seconds", self.path, self.poke_interval)
@@ -122,6 +128,8 @@ class PersadoDoneTrigger(BaseTrigger):
                         self.log.info("%s is there, %s bytes", found.path, found.size)
                         return found
                     failures, pause = 0, self.poke_interval
+                if once:
+                    raise TimeoutError
                 await asyncio.sleep(pause)
         finally:
             await watch.close()

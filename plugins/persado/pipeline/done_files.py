@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import fnmatch
 import json
 import logging
 import posixpath
-import re
 import stat
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import paramiko
 from pydantic import BaseModel, ConfigDict, JsonValue
 
 from persado.errors import ConfigurationError, RejectedError
+from persado.pipeline.done_path import DonePath, entries, folders, passed_over
 from persado.pipeline.site import Session
 from persado.pipeline.site_errors import site_errors
 
@@ -47,59 +45,9 @@ class DoneFile(BaseModel):
     manifest: dict[str, JsonValue] | None = None
 
 
-@dataclass(frozen=True)
-class DonePath:
+def moment(text: date | str | None) -> datetime | None:
     """
-    Which files to look for.
-
-    :param folder: the folder, without wildcards
-    :param name: a file name, in which ``*``, ``?`` and ``[...]`` are wildcards
-    """
-
-    folder: str
-    name: str
-
-    @classmethod
-    def parse(cls, path: str) -> DonePath:
-        r"""
-        Read a full path, in which a space may be written ``\ `` as in a destination's ``remote_folder``.
-
-        :param path: the path, with wildcards in its last part at most
-        :raises ConfigurationError: if it is none
-        """
-        folder, name = posixpath.split(path.replace("\\ ", " "))
-        if not folder.startswith("/") or not name:
-            raise ConfigurationError(f"path {path!r}: expected the full path of a file at the site, such as /*.DONE")
-        if _WILDCARD.search(folder):
-            raise ConfigurationError(f"path {path!r}: *, ? and [ can stand in the last part only, not in the folder's")
-        return cls(folder, name)
-
-    @property
-    def has_wildcards(self) -> bool:
-        """Whether more than one name can match."""
-        return _WILDCARD.search(self.name) is not None
-
-    def matches(self, name: str) -> bool:
-        """
-        Tell whether a file name matches. As in a shell, a wildcard matches no hidden file.
-
-        :param name: the name, without its folder
-        """
-        if not self.has_wildcards:
-            return name == self.name
-        hidden = name.startswith(".") and not self.name.startswith(".")
-        return not hidden and fnmatch.fnmatchcase(name, self.name)
-
-    def __str__(self) -> str:
-        return posixpath.join(self.folder, self.name)
-
-
-_WILDCARD = re.compile(r"[*?[]")
-
-
-def moment(text: datetime | str | None) -> datetime | None:
-    """
-    Read a moment: ISO text or a date with time, in UTC where no offset says otherwise.
+    Read a moment: ISO text or a date with time, in UTC where no offset says otherwise; of a date its midnight.
 
     :param text: the moment; None and empty text mean none
     :raises ConfigurationError: if it is no moment
@@ -107,12 +55,12 @@ def moment(text: datetime | str | None) -> datetime | None:
     if text is None or text == "":
         return None
     try:
-        read = text if isinstance(text, datetime) else datetime.fromisoformat(text)
-    except ValueError:
+        read = text if isinstance(text, datetime) else datetime.fromisoformat(str(text))
+        return (read if read.tzinfo else read.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
         raise ConfigurationError(
             f"newer_than: expected a date and time in ISO form, such as 2026-03-05T06:00:00+00:00, got {text!r}"
         ) from None
-    return (read if read.tzinfo else read.replace(tzinfo=UTC)).astimezone(UTC)
 
 
 def find_newest(session: Session, path: DonePath, newer_than: datetime | None) -> DoneFile | None:
@@ -123,30 +71,42 @@ def find_newest(session: Session, path: DonePath, newer_than: datetime | None) -
     :param path: which files
     :param newer_than: leave out files that were written in an earlier second than this
     """
-    found = list_folder(session, path.folder, path) if path.has_wildcards else _at(session, str(path))
-    late = [file for file in found if is_newer(file, newer_than)]
+    late = [file for file in _matching(session, path) if is_newer(file, newer_than)]
     newest = max(late, key=lambda file: (file.mtime or datetime.min.replace(tzinfo=UTC), file.path), default=None)
     return newest and with_manifest(session, newest)
 
 
-def list_folder(session: Session, folder: str, path: DonePath | None = None) -> list[DoneFile]:
+def list_files(session: Session, pattern: str, path: DonePath | None = None) -> list[DoneFile] | None:
     """
-    List the files of a folder, without what they hold; none where there is no such folder.
+    List files, without what they hold.
 
     :param session: an open session
-    :param folder: the folder
+    :param pattern: their folder, or the pattern of several
     :param path: which files; None lists all
+    :return: None where there is no such folder
     """
-    entries: list[paramiko.SFTPAttributes] = []
-    with site_errors(f"cannot list {folder}"), suppress(FileNotFoundError):
-        entries = session.listdir_attr(folder)
     found: list[DoneFile] = []
-    for entry in entries:
-        if path is None or path.matches(entry.filename):
-            full = posixpath.join(folder, entry.filename)
-            # A link shows what it is only when it is followed.
-            linked = entry.st_mode is None or stat.S_ISLNK(entry.st_mode)
-            found.extend(_at(session, full) if linked else _file(full, entry))
+    any_folder = False
+    for folder in folders(session, pattern):
+        with passed_over(folder != pattern):
+            listed = entries(session, folder)
+            any_folder = any_folder or listed is not None
+            for entry in listed or ():
+                if path is None or path.matches(entry.filename):
+                    full = posixpath.join(folder, entry.filename)
+                    # A link shows what it is only when it is followed.
+                    linked = entry.st_mode is None or stat.S_ISLNK(entry.st_mode)
+                    found.extend(_at(session, full) if linked else _file(full, entry))
+    return found if any_folder else None
+
+
+def _matching(session: Session, path: DonePath) -> list[DoneFile]:
+    if path.has_wildcards:
+        return list_files(session, path.folder, path) or []
+    found: list[DoneFile] = []
+    for folder in folders(session, path.folder):
+        with passed_over(folder != path.folder):
+            found += _at(session, posixpath.join(folder, path.name))
     return found
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import posixpath
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,31 +16,33 @@ Stamp = tuple[int, int]
 @dataclass(frozen=True)
 class Seen:
     """
-    Files of one folder, each with the stamp by which a change shows.
+    Files below one folder, each with the stamp by which a change shows.
 
-    :param stamps: second of writing and size, by file name
+    :param stamps: second of writing and size, by the file's path below that folder
     :param forgotten: files written up to this second were told, and are no longer kept one by one
     """
 
     stamps: Mapping[str, Stamp] = field(default_factory=dict)
     forgotten: int = -1
 
-    def is_new(self, file: DoneFile) -> bool:
+    def is_new(self, name: str, file: DoneFile) -> bool:
         """
         Tell whether a file is new, or has changed.
 
+        :param name: its path below the folder
         :param file: the file
         """
-        before = self.stamps.get(posixpath.basename(file.path))
+        before = self.stamps.get(name)
         return stamp(file) != before if before else stamp(file)[0] > self.forgotten
 
-    def add(self, file: DoneFile) -> Seen:
+    def add(self, name: str, file: DoneFile) -> Seen:
         """
         Give what has been told when this file has been too.
 
+        :param name: its path below the folder
         :param file: the file
         """
-        stamps = {**self.stamps, posixpath.basename(file.path): stamp(file)}
+        stamps = {**self.stamps, name: stamp(file)}
         forgotten = self.forgotten
         if len(stamps) > LIMIT:
             oldest = min(stamps, key=lambda name: (stamps[name], name))

@@ -21,6 +21,7 @@ from paramiko.sftp import CMD_EXTENDED, CMD_STATUS, CMD_WRITE, int64
 
 from persado.errors import ConfigurationError, RejectedError, TransientError
 from persado.pipeline.site_errors import site_errors
+from persado.pipeline.site_listing import Listing
 from persado.pipeline.ssh_keys import fingerprint, pinned_host_keys, read_private_key
 from persado.pipeline.ssh_login import Credentials, log_in
 from persado.pipeline.ssh_patience import at_most
@@ -80,7 +81,7 @@ class Site:
         return self.host if self.port == DEFAULT_PORT else f"[{self.host}]:{self.port}"
 
 
-class Session(paramiko.SFTPClient):
+class Session(Listing):
     """An SFTP session that owns its connection: closing it closes the connection."""
 
     def __init__(self, channel: paramiko.Channel) -> None:

@@ -29,7 +29,7 @@ def site_errors(doing: str) -> Iterator[None]:
     """
     try:
         yield
-    except (OSError, EOFError, paramiko.SSHException, paramiko.SFTPError) as error:
+    except (OSError, EOFError, UnicodeDecodeError, paramiko.SSHException, paramiko.SFTPError) as error:
         kind, problem = _sort(error)
         raise kind(f"{doing}: {problem}") from error
 
@@ -44,6 +44,8 @@ def _sort(error: Exception) -> tuple[type[PersadoError], str]:  # noqa: C901 - a
             return RejectedError, "no such file or folder at the site"
         case PermissionError():
             return RejectedError, "the site does not permit it"
+        case UnicodeDecodeError():
+            return RejectedError, "the site's answer is no UTF-8"
         case paramiko.SFTPError():
             return RejectedError, f"the site's answer is not SFTP ({error})"
         case TimeoutError():
