@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -78,6 +78,26 @@ def test_time_out(waits: Any, deferrable: bool, soft_fail: bool, state: str) -> 
     assert task_states(run) == {"wait": state}
 
 
+@pytest.mark.parametrize(("soft_fail", "ends"), [(False, "AirflowSensorTimeout"), (True, "AirflowSkipException")])
+def test_what_came_while_no_triggerer_ran_is_found(project: Project, soft_fail: bool, ends: str) -> None:
+    """Airflow's scheduler ends the waiting where no triggerer does."""
+    from airflow.sdk import exceptions
+    from airflow.sdk.bases.operator import TRIGGER_FAIL_REPR, TriggerFailureReason
+
+    from persado.sensors import PersadoDoneSensor
+
+    right: Any = {"path": "/inbox/*.DONE", "persado_conn_id": "site", "soft_fail": soft_fail}
+    sensor = PersadoDoneSensor(task_id="wait", **right)
+    too_late: Any = (TRIGGER_FAIL_REPR, {"error": TriggerFailureReason.TRIGGER_TIMEOUT}, {})
+    with pytest.raises(getattr(exceptions, ends)):
+        sensor.resume_execution(*too_late)
+    (project.inbox / "out.DONE").touch()
+    assert sensor.resume_execution(*too_late)["path"] == "/inbox/out.DONE"
+    project.connect(password="not the right one")
+    with pytest.raises(getattr(exceptions, ends)):
+        sensor.resume_execution(*too_late)
+
+
 @pytest.mark.parametrize("how", [{}, {"deferrable": False}, {"deferrable": False, "silent_fail": True}])
 def test_a_refused_login_is_one_attempt(
     project: Project, waits: Any, how: dict[str, Any], capfd: pytest.CaptureFixture[str]
@@ -88,6 +108,20 @@ def test_a_refused_login_is_one_attempt(
     log = capfd.readouterr().out
     assert "the site refused the login" in log
     assert "not the right one" not in log
+
+
+@pytest.mark.parametrize("how", [{}, {"deferrable": False}])
+def test_a_refused_login_of_a_mapped_sensor_is_one_attempt(project: Project, how: dict[str, Any]) -> None:
+    from airflow.sdk import DAG
+
+    from persado.sensors import PersadoDoneSensor
+
+    project.connect(password="not the right one")
+    again = {"retries": 2, "retry_delay": timedelta(0)}
+    with DAG(f"waits_{next(RUNS)}", schedule=None, start_date=datetime(2020, 1, 1), default_args=again) as dag:
+        PersadoDoneSensor.partial(task_id="wait", persado_conn_id="site", **how).expand(path=["/inbox/a.DONE"])
+    assert task_states(run_dag(dag)) == {"wait": "failed"}
+    assert project.site.logins == ["password"]
 
 
 def test_a_refused_login_may_never_fail(project: Project, waits: Any) -> None:

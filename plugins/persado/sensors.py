@@ -12,12 +12,14 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout, A
 
 from persado.errors import ConfigurationError, PersadoError, RejectedError, TransientError
 from persado.hooks import PersadoHook
-from persado.pipeline.done_files import DoneFile, DonePath, find_newest, moment
+from persado.pipeline.done_files import DoneFile, find_newest, moment
+from persado.pipeline.done_path import DonePath
 from persado.retries import PersadoRetryPolicy
 from persado.triggers import MAX_TRANSIENT_FAILURES, PersadoDoneTrigger
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+    from airflow.sdk.definitions.retry_policy import RetryPolicy
 
 # The trigger ends the waiting itself, with the better message; this is for the case that no triggerer runs.
 _GRACE = timedelta(minutes=1)
@@ -36,13 +38,14 @@ class PersadoDoneSensor(BaseSensorOperator):
     A lost connection, or a site that is out of reach, ends the waiting only after ``max_transient_failures`` in a row.
     A refused login and a mistake in the connection fail at once and are not tried again.
 
-    :param path: full path of the file at the site (templated); with wildcards in its last part, the newest that
-        matches counts
+    :param path: full path of the file at the site (templated); ``*``, ``?`` and ``[...]`` are wildcards, also in the
+        names of folders. Of several files that match, the newest counts
     :param persado_conn_id: Airflow connection of the site (templated)
     :param newer_than: leave out files that were written before this; a moment, or text in ISO form (templated), such
         as ``{{ data_interval_end }}``. Sites tell whole seconds, and an equal one is new enough
     :param max_transient_failures: how many looks in a row may fail for reasons that may pass by themselves
     :param deferrable: whether to wait in the triggerer
+    :param retry_policy: which errors are worth another try; the default knows the project's own errors
     """
 
     template_fields: Sequence[str] = ("path", "persado_conn_id", "newer_than")
@@ -55,10 +58,11 @@ class PersadoDoneSensor(BaseSensorOperator):
         newer_than: datetime | str | None = None,
         max_transient_failures: int = MAX_TRANSIENT_FAILURES,
         deferrable: bool = True,
+        retry_policy: RetryPolicy | None = None,
         **kwargs: Any,
     ) -> None:
-        kwargs.setdefault("retry_policy", PersadoRetryPolicy())
-        super().__init__(**kwargs)
+        # `partial()` gives each argument of Airflow's that was left out as None.
+        super().__init__(retry_policy=retry_policy or PersadoRetryPolicy(), **kwargs)
         self.path = path
         self.persado_conn_id = persado_conn_id
         self.newer_than = newer_than
@@ -89,6 +93,25 @@ class PersadoDoneSensor(BaseSensorOperator):
         raise TaskDeferred(
             trigger=trigger, method_name="execute_complete", timeout=timedelta(seconds=self.timeout) + _GRACE
         )
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """
+        Go on after the waiting; where the triggerer has not ended it, look a last time.
+
+        :param next_method: ``execute_complete``, or what Airflow has for a trigger that failed or was too late
+        :param next_kwargs: the method's arguments
+        :param context: the task's context
+        """
+        if next_method != "execute_complete":
+            self.log.warning("The triggerer did not end the waiting; does one run? Looking a last time")
+            try:
+                found = self._look()
+            except PersadoError as error:
+                self.log.warning("%s", error)
+            else:
+                if found is not None:
+                    return self._found(found)
+        return super().resume_execution(next_method, next_kwargs, context)
 
     def execute_complete(self, context: Context, event: Mapping[str, Any]) -> dict[str, Any]:
         """
