@@ -6,10 +6,12 @@ Where a setting or a type has no exact counterpart there, the rows take the way 
 
 from __future__ import annotations
 
+import select
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from itertools import repeat
 from typing import Any
 
 import psycopg
@@ -182,25 +184,34 @@ def _received(copy: psycopg.Copy, most: int | None) -> tuple[bytes, int, int | N
     """
     Receive the next rows: the server sends each in a message of its own.
 
-    psycopg's own loop costs more for a row than PostgreSQL needs to make it, so that it is left to wait only; and
-    messages that are kept keep Python's garbage collector busy.
+    psycopg's own loop costs more for a row than PostgreSQL needs to make it, and messages that are kept keep Python's
+    garbage collector busy.
 
     :param most: so many rows at most
     :return: the text, its rows, and at the end how many there were in all
     """
     connection = copy.connection.pgconn
     text, rows = bytearray(), 0
-    while line := copy.read():
-        length = len(line)
-        while length > 0:
+    messages = map(connection.get_copy_data, repeat(1))
+    while True:
+        for length, line in messages:
+            if length <= 0:
+                break
             text += line
             rows += 1
             if len(text) >= _CACHED or rows == most:
                 return bytes(text), rows, None
-            length, line = connection.get_copy_data(1)
         if length < 0:
             return bytes(text), rows, _end(connection)
-    return bytes(text), rows, copy.cursor.rowcount
+        _wait(connection)
+
+
+def _wait(connection: Any) -> None:
+    """Wait for what the server sends next."""
+    poll = select.poll()
+    poll.register(connection.socket, select.POLLIN)
+    poll.poll()
+    connection.consume_input()
 
 
 def _end(connection: Any) -> int:
