@@ -8,22 +8,30 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import Any
 
+import adbc_driver_postgresql.dbapi
 import duckdb
 import psycopg
+import psycopg2
 import pyarrow as pa
+import pymysql
 import pytest
 from support import postgres
 from support.tabular import cell_of, file_of, rows_of
 
 from persado.errors import ConfigurationError
+from persado.pipeline import from_dbapi
 from persado.pipeline.extract import BATCH_ROWS, extract
 from persado.pipeline.from_dbapi import FIRST_ROWS
 
 Connect = Callable[[], Any]
-CONNECT: dict[str, Connect] = {
+WAREHOUSES: dict[str, Connect] = {
     "postgres": postgres.connect,
     "duckdb": duckdb.connect,
     "sqlite": lambda: sqlite3.connect(":memory:"),
+}
+CONNECT = WAREHOUSES | {
+    "psycopg2": lambda: psycopg2.connect(host=postgres.host(), user=postgres.USER, dbname="postgres"),
+    "adbc": lambda: adbc_driver_postgresql.dbapi.connect(postgres.uri()),
 }
 
 
@@ -40,9 +48,9 @@ def duck() -> Iterator[duckdb.DuckDBPyConnection]:
         yield connection
 
 
-@pytest.fixture(params=CONNECT)
+@pytest.fixture(params=WAREHOUSES)
 def warehouse(request: pytest.FixtureRequest) -> Iterator[Any]:
-    with closing(CONNECT[request.param]()) as connection:
+    with closing(WAREHOUSES[request.param]()) as connection:
         yield connection
 
 
@@ -383,7 +391,9 @@ def test_only_one_select_is_run(sql: str, warehouse: Any) -> None:
     assert rows_of(warehouse, "SELECT * FROM t") == [("7",)]
 
 
-MANY = dict.fromkeys(["postgres", "duckdb"], "SELECT i, 'row ' || i FROM generate_series(1, {rows}) AS t(i)") | {
+MANY = dict.fromkeys(
+    ["postgres", "psycopg2", "adbc", "duckdb"], "SELECT i, 'row ' || i FROM generate_series(1, {rows}) AS t(i)"
+) | {
     "sqlite": "WITH RECURSIVE t(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM t WHERE i < {rows}) "
     "SELECT i, 'row ' || i FROM t"
 }
@@ -417,6 +427,25 @@ def test_the_result_stays_on_the_server(pg: Any) -> None:
         cursors = pg.execute("SELECT name, is_scrollable, is_holdable FROM pg_cursors").fetchall()
         assert cursors == [("persado_delivery", False, False)]
     assert pg.execute("SELECT count(*) FROM pg_cursors").fetchone() == (0,)
+
+
+@pytest.mark.parametrize("autocommit", [False, True])
+def test_psycopg2_leaves_the_result_on_the_server(autocommit: bool) -> None:
+    with closing(CONNECT["psycopg2"]()) as connection:
+        connection.autocommit = autocommit
+        with extract(connection, "SELECT i, '1.10'::numeric FROM generate_series(1, 100000) AS t(i)") as rows:
+            assert (rows.path, next(rows.batches).num_rows) == ("dbapi", FIRST_ROWS)
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT name FROM pg_cursors")
+                assert cursor.fetchall() == [("persado_delivery",)]
+        assert rows_of(connection, "SELECT 1 AS a; ") == [("1",)]
+        with pytest.raises(ConfigurationError, match="syntax error at or near"):
+            rows_of(connection, "SELEC")
+
+
+def test_mysql_leaves_the_result_on_the_server() -> None:
+    connection = pymysql.connect(defer_connect=True)
+    assert isinstance(from_dbapi.open_cursor(connection), pymysql.cursors.SSCursor)
 
 
 @pytest.mark.parametrize("engine", MANY)

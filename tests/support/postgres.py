@@ -18,6 +18,7 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import psycopg
 
@@ -43,6 +44,11 @@ def connect(database: str = "postgres", **options: Any) -> psycopg.Connection[An
     :param options: more of what :func:`psycopg.connect` takes
     """
     return psycopg.connect(host=host(), user=USER, dbname=database, **options)
+
+
+def uri() -> str:
+    """Give what to connect to as a URI."""
+    return f"postgresql:///postgres?host={quote(host(), safe='')}&user={USER}"
 
 
 def host() -> str:

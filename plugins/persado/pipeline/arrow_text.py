@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from persado.pipeline.arrow_kernels import INTERVAL, NoTextAtError, Rule, rule_for
-from persado.pipeline.values import json_string
+from persado.pipeline.values import NO_NAN, json_string
 
 # What no single Arrow type holds exactly (SQLite's columns of mixed types, decimals of several scales, integers
 # beyond 64 bits) travels as text, with a flag for the values that are numbers.
@@ -31,6 +31,8 @@ def text_of(column: pa.Array, nan_text: str | None) -> tuple[pa.Array, bool | pa
     :return: the texts, null for NULL; and whether they are numbers: one flag, or one for each
     :raises NoTextAtError: for a value that has no text
     """
+    if isinstance(column.type, pa.OpaqueType):
+        return _opaque(column, nan_text)
     if isinstance(column.type, pa.Bool8Type):
         column = column.cast(pa.bool_())
     elif isinstance(column.type, pa.BaseExtensionType) and not isinstance(column.type, pa.UuidType):
@@ -43,6 +45,23 @@ def text_of(column: pa.Array, nan_text: str | None) -> tuple[pa.Array, bool | pa
     number = pa.types.is_integer(type_) or pa.types.is_floating(type_) or pa.types.is_decimal(type_)
     rule = next((rule for applies, rule in _NESTED if applies(type_)), None) or rule_for(type_)
     return rule(column, nan_text), number
+
+
+def _opaque(column: pa.Array, nan_text: str | None) -> tuple[pa.Array, bool]:
+    """Give the text of a database's own type that Arrow lacks: ADBC hands out PostgreSQL's numeric so, as text."""
+    type_, found = column.type, column.storage
+    if not pa.types.is_string(type_.storage_type):
+        raise NoTextAtError(
+            0, f"a value of type {type_.type_name} has no text of its own; cast the column to text in the query"
+        )
+    if type_.type_name != "numeric":
+        return found, False
+    finite = pc.match_substring_regex(found, r"^-?[0-9.]+$")
+    if pc.all(finite).as_py() is False:
+        if nan_text is None:
+            raise NoTextAtError(pc.index(finite, value=False).as_py(), NO_NAN)
+        found = pc.if_else(finite, found, nan_text)
+    return found, True
 
 
 def _list(column: pa.Array, nan_text: str | None) -> pa.Array:

@@ -1,8 +1,8 @@
 """
 Run a query over any DB-API connection and give its rows as Arrow record batches, in flat memory.
 
-PostgreSQL is read through a server-side cursor, DuckDB through its own Arrow stream, everything else by
-``fetchmany``.
+PostgreSQL is read through a server-side cursor, DuckDB and whatever else gives Arrow through their Arrow streams,
+everything else by ``fetchmany``.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from persado.pipeline import from_dbapi, from_duckdb, from_postgres
+from persado.pipeline import from_arrow, from_dbapi, from_duckdb, from_postgres
 from persado.pipeline.rows import BATCH_ROWS, Rows, refuse_twice
 
 __all__ = ["BATCH_ROWS", "Rows", "extract"]
@@ -35,7 +35,10 @@ def extract(connection: Any, sql: str, *, nan_text: str | None = None) -> Iterat
     :raises TransientError: where the database was out of reach or busy
     """
     driver = type(connection).__module__.partition(".")[0]
-    read, path = _READERS.get(driver, (from_dbapi.read, "dbapi"))
+    if driver in _READERS:
+        read, path = _READERS[driver]
+    else:
+        read, path = (from_arrow.read, "arrow") if from_arrow.gives_arrow(connection) else (from_dbapi.read, "dbapi")
     with read(connection, sql, nan_text) as (columns, batches):
         refuse_twice(columns)
         yield Rows(columns, batches, path)

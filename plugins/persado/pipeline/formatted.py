@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from persado.pipeline.extract import extract
+from persado.pipeline.from_arrow import gives_arrow
 from persado.pipeline.parts import Block, parts
 from persado.pipeline.rows_text import READ_BY, is_writable, rows_text
 from persado.pipeline.selection import Selection, selected
@@ -75,7 +76,7 @@ def formatted_directly(
 
         with postgres_copy.copied(connection, sql, selection, settings) as copied:
             yield FormattedText(*copied, postgres_copy.READ_BY) if copied else None
-    elif "duckdb" not in driver and is_writable(selection, settings):
+    elif "duckdb" not in driver and is_writable(selection, settings) and not gives_arrow(connection):
         with rows_text(connection, sql, selection, settings) as text:
             yield FormattedText(*text, READ_BY)
     else:

@@ -1,10 +1,11 @@
-"""Read any DB-API connection, by ``fetchmany``."""
+"""Read any DB-API connection, by ``fetchmany``, and through a cursor on the server's side where the driver has one."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
+from importlib import import_module
 from typing import Any
 
 import pyarrow as pa
@@ -49,17 +50,32 @@ def executed(connection: Any, sql: str) -> Iterator[tuple[Any, tuple[str, ...]]]
     :return: the cursor, and the names of the columns
     """
     phase: Phase = "prepare"
-    with closing(translating(connection.cursor, "prepare")) as cursor:
-        if type(connection).__module__.partition(".")[0] == "sqlite3":
+    driver = type(connection).__module__.partition(".")[0]
+    with closing(translating(partial(open_cursor, connection), "prepare")) as cursor:
+        if driver == "sqlite3":
             phase = "run"
             cursor.row_factory = None
             translating(lambda: cursor.execute("PRAGMA query_only = ON"), "prepare")
             # SQLite begins to run a query while it prepares it; prepared alone, it speaks of nothing but the query.
             translating(lambda: cursor.execute(f"EXPLAIN {sql}"), "prepare")
         translating(lambda: cursor.execute(sql), phase)
+        if driver == "psycopg2":  # which asks the server for the columns with the first rows only
+            translating(lambda: cursor.fetchmany(0), "prepare")
         if cursor.description is None:
             raise ConfigurationError(ONE_SELECT)
         yield cursor, tuple(entry[0] for entry in cursor.description)
+
+
+def open_cursor(connection: Any) -> Any:
+    """Open a cursor: on the server's side where the driver's usual one would fetch the whole result at once."""
+    driver = type(connection).__module__.partition(".")[0]
+    if driver == "psycopg2":
+        if connection.autocommit:
+            connection.autocommit = False  # such a cursor lives in a transaction
+        return connection.cursor(name="persado_delivery")
+    if driver in {"MySQLdb", "pymysql"}:
+        return connection.cursor(import_module(f"{driver}.cursors").SSCursor)
+    return connection.cursor()
 
 
 def fetch(cursor: Any, columns: Sequence[str], make: MakeColumn) -> Iterator[pa.RecordBatch]:
