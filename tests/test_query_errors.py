@@ -280,7 +280,7 @@ def test_a_program_that_is_wrong_is_not_disguised() -> None:
 
 
 def test_another_driver() -> None:
-    import psycopg2  # type: ignore[import-untyped]  # its stubs are one more package
+    import psycopg2
 
     with closing(psycopg2.connect(host=postgres.host(), user=postgres.USER, dbname="postgres")) as connection:
         assert rows_of(connection, "SELECT 1 AS a, 1.10 AS b, NULL AS c") == [("1", "1.10", None)]
