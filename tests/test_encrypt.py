@@ -666,3 +666,24 @@ def test_a_gpg_that_does_not_encrypt_to_the_key_alone_gets_nothing_through(
         clear.write(CLEAR)
     assert sink.getvalue() == b""
     assert public_key.fingerprint in str(caught.value)
+
+
+def test_what_gpg_writes_from_2_3_on_for_keys_that_say_so_goes_through(
+    maker: KeyMaker, receiver: str, public_key: PublicKey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    public, home = tmp_path / "public.asc", tmp_path / "rnp"
+    public.write_text(maker.public(receiver))
+    home.mkdir()
+    script = tmp_path / "gpg"
+    script.write_text(  # RNP knows the same packet, which the gpg of Debian 12 does not write
+        "#!/bin/sh\n"
+        'case "$*" in *--encrypt*) echo "[GNUPG:] END_ENCRYPTION" >&2\n'
+        f"exec rnp --homedir {home} --keyfile {public} --recipient {receiver} --encrypt --aead=OCB --output - - ;;\n"
+        f'*) exec {shutil.which("gpg")} "$@" ;; esac\n'
+    )
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    message = encrypt(public_key)
+    assert opened("rnp", maker.private(receiver), message, tmp_path) == CLEAR
+    assert maker.gpg("--decrypt", data=message) == CLEAR
+    assert b":aead encrypted packet:" in maker.gpg("--list-packets", data=message)

@@ -11,7 +11,9 @@ from persado.errors import ConfigurationError
 
 _BLOCK = re.compile(r"-----BEGIN PGP ([A-Z ]+)-----(.*?)-----END PGP \1-----", re.DOTALL)
 _BASE64 = re.compile(r"(?P<data>[A-Za-z0-9+/]+={0,2}?)(?P<checksum>=[A-Za-z0-9+/]{4})?")
-_PUBLIC_KEY_SESSION_KEY, _SECRET_KEY, _SECRET_SUBKEY, _PROTECTED_DATA = 1, 5, 7, 18
+_PUBLIC_KEY_SESSION_KEY, _SECRET_KEY, _SECRET_SUBKEY = 1, 5, 7
+# The second is what GnuPG writes from 2.3 on for keys that say that they take it.
+_PROTECTED_DATA = {18, 20}
 
 
 def read_material(material: str | bytes, name: str) -> bytes:
@@ -63,7 +65,7 @@ def recipients(head: bytes) -> list[str] | None:
     """
     key_ids: list[str] = []
     for tag, body in _packets(_binary(head)):
-        if tag == _PROTECTED_DATA:
+        if tag in _PROTECTED_DATA:
             return key_ids
         if tag != _PUBLIC_KEY_SESSION_KEY:
             return []
