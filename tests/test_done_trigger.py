@@ -323,7 +323,7 @@ class TestEvents:
         assert self.events(1, put("c"), path="/in/*/out.DONE") == ["/in/c/out.DONE"]
 
     def test_more_than_airflow_stores_at_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("persado.event_triggers.LIMIT", 3)
+        monkeypatch.setattr("persado.event_triggers.AT_ONCE", 3)
         for number in range(8):
             (self.folder / f"{number}.DONE").touch()
         # The pause is longer than the test: what is left over does not wait for it.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,6 +13,7 @@ __all__ = ["airflow_database", "project"]
 
 SETTINGS = {"filename_template": "out.csv"}
 NUMBERS = itertools.count()
+DAY = timedelta(days=1)
 
 
 class Upstream:
@@ -39,7 +40,7 @@ class Scheduled:
         workflow = {"schedule": "0 6 * * *", "only_if_changed": list(upstream)}
         project.describe(self.name, "SELECT 1 AS a", settings=SETTINGS, workflow=workflow)
 
-    def run(self, run_type: str = "scheduled") -> str:
+    def run(self, run_type: str = "scheduled", ends: str = "success", **dag_run: Any) -> str:
         """Run it as if the schedule had started it; give how its first task ended."""
         from persado.dag_factory import make_dag
 
@@ -48,14 +49,14 @@ class Scheduled:
         dag = make_dag(configuration.deliveries[self.name])
 
         def started_by(context: Any) -> None:
-            context["dag_run"].run_type = run_type
+            for name, value in {"run_type": run_type, **dag_run}.items():
+                setattr(context["dag_run"], name, value)
 
         extract: Any = dag.get_task("extract")
         extract.pre_execute = started_by
-        run = dag.test()
-        assert run.state == "success"
-        assert len(set(task_states(run).values())) == 1
-        return task_states(run)["extract"]
+        self.ran = dag.test()
+        assert self.ran.state == ends
+        return task_states(self.ran)["extract"]
 
 
 def test_a_scheduled_run_is_skipped_unless_an_upstream_asset_changed(
@@ -89,3 +90,39 @@ def test_an_upstream_asset_that_nothing_updates_is_told(project: Project, capfd:
     log = capfd.readouterr().out
     for name in ("mistyped", "s3://bucket/mistyped"):
         assert f"The asset {name} was never updated. Is its name in only_if_changed spelled right?" in log
+
+
+def test_what_changed_before_a_failed_run_is_cleared_still_counts(project: Project) -> None:
+    """The rows are those of the query, however late they are sent."""
+    from airflow.models.dagrun import DagRun
+    from airflow.utils.session import create_session
+    from sqlalchemy import update
+
+    upstream = Upstream()
+    upstream.update()
+    scheduled = Scheduled(project, upstream.name)
+    project.connect(password="not the right one")
+    assert scheduled.run(ends="failed") == "success"
+    upstream.update()
+
+    project.connect()
+    with create_session() as session:  # as Airflow does with a run that is cleared
+        cleared = {"state": "running", "start_date": datetime.now(UTC)}
+        session.execute(update(DagRun).where(DagRun.run_id == scheduled.ran.run_id).values(cleared))
+    assert set(project.clear(scheduled.name, scheduled.ran, "upload", "success_file").values()) == {"success"}
+    assert scheduled.run() == "success"
+    assert scheduled.run() == "skipped"
+    assert scheduled.run(clear_number=1) == "success"
+
+
+def test_a_past_interval_that_is_sent_again_does_not_count(project: Project) -> None:
+    upstream = Upstream()
+    scheduled = Scheduled(project, upstream.name)
+    today = datetime.now(UTC).replace(microsecond=0)
+    assert scheduled.run(data_interval_start=today - DAY, data_interval_end=today) == "success"
+    upstream.update()
+    assert (
+        scheduled.run("backfill", data_interval_start=today - 3 * DAY, data_interval_end=today - 2 * DAY) == "success"
+    )
+    assert scheduled.run(data_interval_start=today, data_interval_end=today + DAY) == "success"
+    assert scheduled.run(data_interval_start=today, data_interval_end=today + DAY) == "skipped"

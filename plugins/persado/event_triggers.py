@@ -21,7 +21,10 @@ from persado.done_watch import DoneWatch, in_thread, pause_after
 from persado.errors import PersadoError, RejectedError, TransientError
 from persado.pipeline.done_files import DoneFile, is_newer, list_files, moment, with_manifest
 from persado.pipeline.done_path import DonePath
-from persado.pipeline.done_seen import LIMIT, Seen, stamp
+from persado.pipeline.done_seen import Seen, stamp
+
+AT_ONCE = 100
+"""How many files a look tells of at most; the next one follows when Airflow has stored these events."""
 
 _LOG = logging.getLogger(__name__)
 
@@ -113,9 +116,9 @@ class PersadoDoneEventTrigger(BaseEventTrigger):
         async for listing in shared_stream:
             # In a thread: of a large folder this takes its time, which other triggers need too.
             new = await in_thread(self._new, listing.files, seen)
-            listing.more |= len(new) > LIMIT
+            listing.more |= len(new) > AT_ONCE
             # Airflow gives up a trigger whose events it has not stored within minutes.
-            for name, file in new[:LIMIT]:
+            for name, file in new[:AT_ONCE]:
                 try:
                     found = await listing.watch.do(partial(with_manifest, file=file))
                 except TransientError:

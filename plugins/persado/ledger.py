@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from persado.errors import PersadoError
 from persado.pipeline.receipt import Receipt
+from persado.settings.filename import NameValues
 
 if TYPE_CHECKING:
     from airflow.sdk import Asset, Context
@@ -58,16 +59,16 @@ class LastDelivery(BaseModel):
 
     :param rows: its rows
     :param finished: when it ended, UTC
-    :param run_id: its DAG run
-    :param since: when that run began, by Airflow's own clock; what changed later may not be in it
+    :param since: when its run began, by Airflow's own clock; what changed later may not be in it
+    :param until: the end of its data interval; of later intervals nothing is in it
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     rows: int
     finished: datetime
-    run_id: str | None = None
     since: datetime | None = None
+    until: datetime | None = None
 
 
 class Ledger:
@@ -93,13 +94,21 @@ class Ledger:
         last = self.last_delivery()
         return None if last is None else last.rows
 
-    def delivered(self, receipt: Receipt) -> None:
-        """Keep the receipt of a delivery."""
+    def delivered(self, receipt: Receipt, values: NameValues) -> None:
+        """
+        Keep the receipt of a delivery.
+
+        :param receipt: the receipt
+        :param values: what was true when its rows were read: the run's own start is another one once it was cleared
+        """
         record = receipt.model_dump(mode="json")
         self._store.set(_key(receipt.finished, receipt.delivery_id), record)
-        last = LastDelivery(
-            rows=receipt.rows, finished=receipt.finished, run_id=receipt.run_id, since=self._run.start_date
-        )
+        before = self.last_delivery()
+        since, until = values.now, values.data_interval_end
+        if before is not None and before.until is not None and until is not None and until < before.until:
+            # Who sends a past interval again has not sent what changed since a later one.
+            since, until = before.since or since, before.until
+        last = LastDelivery(rows=receipt.rows, finished=receipt.finished, since=since, until=until)
         self._store.set(LAST_DELIVERED, last.model_dump(mode="json"))
 
     def begun(self, failure: Failure) -> None:

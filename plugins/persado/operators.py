@@ -180,7 +180,7 @@ class PersadoStageOperator(PersadoOperator):
         progress.finish(record)
         done = done.model_copy(update={"stages": (*done.stages, record)})
         if self.outlets:
-            self._keep_receipt(context, self._receipt(context, done))
+            self._keep_receipt(context, self._receipt(context, done), done.values)
         return done.model_dump(mode="json")
 
     def on_kill(self) -> None:
@@ -227,12 +227,12 @@ class PersadoStageOperator(PersadoOperator):
             for file in handover.artifacts
         )
 
-    def _keep_receipt(self, context: Context, receipt: Receipt) -> None:
+    def _keep_receipt(self, context: Context, receipt: Receipt, values: NameValues) -> None:
         for asset in self.outlets:
             if isinstance(asset, Asset):
                 context["outlet_events"][asset].extra = receipt.model_dump(mode="json")
         if self.asset is not None:
-            Ledger(context, self.asset).delivered(receipt)
+            Ledger(context, self.asset).delivered(receipt, values)
 
     def _receipt(self, context: Context, done: Handover) -> Receipt:
         run = context["dag_run"]

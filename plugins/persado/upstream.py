@@ -19,9 +19,8 @@ def skip_unless_changed(context: Context, asset: Asset | None, upstream: Sequenc
     """
     Skip a scheduled run if no upstream asset was updated since the last delivery began.
 
-    A run that a person or another DAG started always goes on; so does the first delivery, and the run of the last
-    delivery when it is cleared. What was updated while the last delivery ran counts as changed: it may have come too
-    late for its query.
+    A run that a person or another DAG started always goes on; so does one that was cleared, and the first delivery.
+    What was updated while the last delivery ran counts as changed: it may have come too late for its query.
 
     :param context: the task's context
     :param asset: the asset that stands for the delivery, an inlet of the task
@@ -32,12 +31,12 @@ def skip_unless_changed(context: Context, asset: Asset | None, upstream: Sequenc
     run = context["dag_run"]
     if not upstream or asset is None or run.run_type != "scheduled":
         return
+    if run.clear_number:
+        log.info("The run was cleared: it does not matter whether %s changed", " or ".join(upstream))
+        return
     last = Ledger(context, asset).last_delivery()
     if last is None or last.since is None:
         log.info("Nothing was delivered before, so it does not matter whether %s changed", " or ".join(upstream))
-        return
-    if last.run_id == run.run_id:
-        log.info("This run is the one that was delivered last: it is sent again")
         return
     changed = [name for name in upstream if len(_events(name).after(last.since.isoformat()).limit(1))]
     if changed:

@@ -24,6 +24,10 @@ class Listing(paramiko.SFTPClient):
     Such a name is left out: nothing that this project looks for is called so.
     """
 
+    def __init__(self, channel: paramiko.Channel) -> None:
+        super().__init__(channel)
+        self._told: set[str] = set()
+
     def listdir_attr(self, path: str = ".") -> list[paramiko.SFTPAttributes]:
         """
         List a folder.
@@ -55,7 +59,8 @@ class Listing(paramiko.SFTPClient):
                     ended = True
         self._request(CMD_CLOSE, handle)
         known = [entry for name, entry in found if entry.filename.encode() == name]
-        if len(known) < len(found):
+        if len(known) < len(found) and path not in self._told:
+            self._told.add(path)  # not at every look of a watch
             _LOG.info("%s: names that are no UTF-8 are left out: %s", path, len(found) - len(known))
         return [entry for entry in known if entry.filename not in (".", "..")]
 
