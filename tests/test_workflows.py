@@ -126,3 +126,22 @@ def test_a_past_interval_that_is_sent_again_does_not_count(project: Project) -> 
     )
     assert scheduled.run(data_interval_start=today, data_interval_end=today + DAY) == "success"
     assert scheduled.run(data_interval_start=today, data_interval_end=today + DAY) == "skipped"
+
+
+@pytest.mark.parametrize("uri", ["postgresql://host/db/schema/table", "s3://bucket/key/", "persado://site/first"])
+def test_an_asset_is_found_by_its_uri_however_it_is_written(project: Project, uri: str) -> None:
+    from airflow.sdk import Asset
+
+    from persado.dag_factory import make_dag
+
+    project.describe("reacts", "SELECT 1 AS a", settings=SETTINGS, workflow={"when_changed": [uri, "a_name"]})
+    dag: Any = make_dag(project.load().deliveries["reacts"])
+    by_uri, by_name = dag.timetable.asset_condition.objects
+    assert (by_uri.uri, by_name.name) == (Asset(uri=uri).uri, "a_name")
+
+
+def test_a_uri_that_no_asset_can_have_hides_no_other_orchestration(project: Project) -> None:
+    from persado.dag_factory import make_dag
+
+    project.describe("reacts", "SELECT 1 AS a", settings=SETTINGS, workflow={"when_changed": ["airflow://reserved"]})
+    assert make_dag(project.load().deliveries["reacts"]).dag_id == "reacts"

@@ -24,6 +24,7 @@ from persado.operators import (
 )
 from persado.run_params import run_params
 from persado.settings import Delivery, Scheduled, WhenChanged
+from persado.upstream import known_uri
 
 RETRIES = 5
 """How often a task is tried again after a transient error; :mod:`persado.retries` says after how long."""
@@ -85,7 +86,9 @@ def _schedule(delivery: Delivery) -> Any:
     if isinstance(workflow, Scheduled):
         return CronDataIntervalTimetable(workflow.schedule, timezone=workflow.timezone)
     if isinstance(workflow, WhenChanged):
-        return [Asset.ref(uri=name) if "://" in name else Asset.ref(name=name) for name in workflow.when_changed]
+        return [
+            Asset.ref(uri=known_uri(name)) if "://" in name else Asset.ref(name=name) for name in workflow.when_changed
+        ]
     return None
 
 

@@ -53,5 +53,17 @@ def skip_unless_changed(context: Context, asset: Asset | None, upstream: Sequenc
 def _events(name: str) -> InletEventsAccessor:
     """Give an asset's events, also of an asset that Airflow does not know (yet), which an inlet could not be."""
     if "://" in name:
-        return InletEventsAccessor(asset_uri=Asset(uri=name).uri)
+        return InletEventsAccessor(asset_uri=known_uri(name))
     return InletEventsAccessor(asset_name=name)
+
+
+def known_uri(uri: str) -> str:
+    """
+    Give an asset's URI as Airflow keeps it: it adds ports, takes slashes off and the like.
+
+    :param uri: as a person writes it
+    """
+    try:
+        return Asset(uri=uri).uri
+    except ValueError:
+        return uri  # no asset can have it
