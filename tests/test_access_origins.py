@@ -261,8 +261,26 @@ def test_the_policy_asks_for_the_gate_before_everything() -> None:
     assert refused(lambda: gate() >> empty() >> empty("more"), "pii", "other") == ""
     assert "does not come before send" in refused(lambda: sends(pii=True) >> gate())
     assert "does not come before other" in refused(lambda: [gate() >> sends(pii=True), empty("other")])
-    assert "because of the trigger rule" in refused(lambda: gate() >> sends(pii=True, trigger_rule="all_done"))
+    assert "because of a trigger rule" in refused(lambda: gate() >> sends(pii=True, trigger_rule="all_done"))
+    assert "send may run though" in refused(lambda: gate() >> empty("x", trigger_rule="all_done") >> sends(pii=True))
+    assert refused(lambda: gate() >> [empty("x", trigger_rule="all_done"), empty("y")] >> sends(pii=True)) == ""
     assert refused(lambda: gate() >> empty(trigger_rule="all_done"), "pii") == ""
+
+    class Own(PersadoExtractOperator):
+        """Somebody's own kind."""
+
+    given = {"task_id": "send", "conn_id": "w", "settings": {"filename_template": "x.csv"}}
+
+    def mapped(kind: Any, pii: bool) -> Any:
+        return kind.partial(**given, columns=[{"name": "mail", "pii": pii}]).expand(sql=["q", "r"])
+
+    assert refused(lambda: mapped(Own, pii=False)) == ""
+    assert "no PersadoGateOperator decides" in refused(lambda: mapped(PersadoExtractOperator, pii=True))
+    assert "no PersadoGateOperator decides" in refused(lambda: mapped(Own, pii=True))
+    # Columns that nobody knows yet.
+    later: Callable[[], Any] = lambda: PersadoExtractOperator.partial(**given, sql="q").expand(columns=[[]])  # noqa: E731
+    assert "no PersadoGateOperator decides" in refused(later)
+    assert refused(lambda: gate() >> mapped(Own, pii=True)) == ""
 
 
 def test_airflow_finds_the_policy() -> None:

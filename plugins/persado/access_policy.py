@@ -7,6 +7,7 @@ nothing but what every DAG file has imported anyway.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from airflow.exceptions import AirflowClusterPolicyViolation
@@ -43,18 +44,44 @@ def dag_policy(dag: DAG) -> None:
             f"{dag.dag_id}: the PersadoGateOperator does not come before {', '.join(before)}. Put it before every other"
             " task."
         )
-    loose = [task for task in dag.tasks if task not in gates and _ours(task) and task.trigger_rule != "all_success"]
+    stopped = _stopped_by(gates)
+    loose = sorted(
+        task.task_id for task in dag.tasks if task not in gates and _ours(task) and task.task_id not in stopped
+    )
     if loose:
         raise AirflowClusterPolicyViolation(
-            f"{dag.dag_id}: {', '.join(sorted(task.task_id for task in loose))} may run though the PersadoGateOperator"
-            " refuses, because of the trigger rule. Use all_success."
+            f"{dag.dag_id}: {', '.join(loose)} may run though the PersadoGateOperator refuses, because of a trigger"
+            " rule, its own or that of a task between. Use all_success."
         )
 
 
+def _stopped_by(gates: Sequence[AbstractOperator]) -> set[str]:
+    """Find the tasks that never run when a gate fails: each needs the success of the gate or of another one of them."""
+    stopped: set[str] = set()
+    todo = list(gates)
+    while todo:
+        for task in todo.pop().downstream_list:
+            if task.trigger_rule == "all_success" and task.task_id not in stopped:
+                stopped.add(task.task_id)
+                todo.append(task)
+    return stopped
+
+
 def _ours(task: AbstractOperator) -> bool:
-    return type(task).__module__.startswith("persado.")
+    kind = getattr(task, "operator_class", type(task))  # a mapped one is of another class, and names its own
+    return any(base.__module__.startswith("persado.") for base in kind.__mro__)
 
 
 def _sends_pii(task: AbstractOperator) -> bool:
-    columns = getattr(getattr(task, "selection", None), "columns", None) if _ours(task) else None
-    return any(column.pii for column in columns or ())
+    if not _ours(task):
+        return False
+    from airflow.sdk.definitions.mappedoperator import MappedOperator
+
+    if isinstance(task, MappedOperator):
+        given = task.expand_input.value
+        if "sql" in task.template_fields and (not isinstance(given, Mapping) or "columns" in given):
+            return True  # which columns there will be is not known yet
+        columns = task.partial_kwargs.get("columns")
+    else:
+        columns = getattr(getattr(task, "selection", None), "columns", None)
+    return any(column.get("pii") if isinstance(column, Mapping) else column.pii for column in columns or ())

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from airflow.sdk import DAG, Asset, BaseOperator, CronDataIntervalTimetable, Param
 from airflow.sdk.configuration import conf
 
-from persado.access import access_control
+from persado.access import access_control, may_hold_pii
 from persado.alerts import failure_callbacks, success_callbacks
 from persado.doc_text import doc_text
 from persado.gate import GATE, PersadoGateOperator
@@ -24,6 +24,7 @@ from persado.operators import (
 )
 from persado.run_params import run_params
 from persado.settings import Delivery, Scheduled, WhenChanged
+from persado.settings.params import guarded
 from persado.upstream import known_uri
 
 RETRIES = 5
@@ -78,7 +79,7 @@ def _gate(delivery: Delivery, dag: DAG) -> None:
 
 
 def _param(schema: dict[str, Any]) -> Param:
-    return Param(**schema)
+    return Param(**guarded(schema))
 
 
 def _schedule(delivery: Delivery) -> Any:
@@ -129,6 +130,9 @@ def _stages(delivery: Delivery) -> None:
         "only_if_changed": getattr(orchestration.workflow, "only_if_changed", ()),
         "origins": delivery.origins,
         "persado_conn_id": delivery.destination.connection,
+        # Where there is no gate, the task that would read asks.
+        "access": None if delivery.has_pii else delivery.access,
+        "pii": may_hold_pii(delivery),
     }
     last_of_all: dict[str, Any] = {"outlets": [asset], "on_success_callback": success_callbacks(delivery.alerts)}
     at_site = site if settings.success_file else site | last_of_all

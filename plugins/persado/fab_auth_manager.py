@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, Any
 from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity, DagDetails
 from airflow.models.dag import DagTag
 from airflow.providers.fab.auth_manager.fab_auth_manager import FabAuthManager
-from airflow.providers.fab.www.security import permissions as fab
 from airflow.utils.session import NEW_SESSION, provide_session
 from sqlalchemy import select
 
 from persado.access import LOCAL_USER, PROTECTED_TAGS, RESTRICTED, RESTRICTED_PII, is_operator
-from persado.fab_roles import make_roles
+from persado.fab_roles import make_roles, role_names, roles_that_may_start
 from persado.hidden_values import HideRenderedValues
 
 if TYPE_CHECKING:
@@ -57,7 +56,10 @@ class PersadoFabAuthManager(FabAuthManager):
             starts = method == "POST" and access_entity is DagAccessEntity.RUN
             return starts and dag_id is not None and may_start(user, dag_id)
         if RESTRICTED_PII in held and access_entity in HIDDEN:
-            return False
+            # The log of what one may send is open: it has the preview, with personal data masked.
+            readable = access_entity is DagAccessEntity.TASK_LOGS and dag_id is not None and may_start(user, dag_id)
+            if not readable:
+                return False
         # Without a DAG's name it is about many: Airflow asks again for each of them, or takes those listed below.
         if method != "GET" and dag_id is not None and dag_id in protected_dags():
             return False
@@ -118,11 +120,6 @@ class PersadoFabAuthManager(FabAuthManager):
         )
 
 
-def role_names(user: User) -> frozenset[str]:
-    """Give the names of a user's roles."""
-    return frozenset(role.name for role in getattr(user, "roles", None) or ())
-
-
 def reads(method: str, user: User) -> bool:
     """Tell whether a request only reads, or comes from a user without a restriction."""
     return method == "GET" or not RESTRICTED & role_names(user)
@@ -130,12 +127,8 @@ def reads(method: str, user: User) -> bool:
 
 def may_start(user: User, dag_id: str) -> bool:
     """Tell whether each of the user's restricted roles may start the DAG: one that may not is enough to refuse."""
-    right = (fab.ACTION_CAN_CREATE, fab.resource_name(dag_id, fab.RESOURCE_DAG_RUN))
-    restricted = [role for role in user.roles if role.name in RESTRICTED]
-    return bool(restricted) and all(
-        right in {(permission.action.name, permission.resource.name) for permission in role.permissions}
-        for role in restricted
-    )
+    restricted = RESTRICTED & role_names(user)
+    return bool(restricted) and restricted <= roles_that_may_start(dag_id)
 
 
 @provide_session

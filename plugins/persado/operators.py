@@ -32,7 +32,7 @@ from airflow.sdk.exceptions import AirflowSkipException, AirflowTaskTerminated, 
 
 from persado.airflow_config import config_dir, stage_root
 from persado.dry_run import skip_if_dry_run
-from persado.errors import ConfigurationError, PersadoError
+from persado.errors import ConfigurationError, PersadoError, RejectedError
 from persado.hooks import PersadoHook
 from persado.keys import checked_keys, public_key, signing_key
 from persado.ledger import Failure, Ledger, ledger_problems, told
@@ -54,7 +54,8 @@ from persado.pipeline.upload import Upload, upload
 from persado.progress import Progress
 from persado.retries import PersadoRetryPolicy
 from persado.run_params import reason
-from persado.settings import ChangeGuard, Column, Contract, RowGuards, Settings
+from persado.senders import refuse_unless_all_may_send
+from persado.settings import Access, ChangeGuard, Column, Contract, RowGuards, Settings
 from persado.settings.filename import NameValues
 from persado.source import open_source
 from persado.upstream import skip_unless_changed
@@ -94,6 +95,17 @@ class PersadoOperator(BaseOperator):
         self.log.error("%s", error)
         self._keep_failure(context, error)
         raise error.bare() from None
+
+    def refuse_strangers(self, context: Context, access: Access, *, pii: bool, unknown_may: bool = False) -> None:
+        """
+        Fail unless everybody who set the run going may send, see :mod:`persado.senders`.
+
+        :raises RejectedError: if one of them may not
+        """
+        try:
+            refuse_unless_all_may_send(context, access, pii=pii, unknown_may=unknown_may, log=self.log)
+        except RejectedError as refusal:
+            self.fail(context, refusal)
 
     def _keep_failure(self, context: Context, error: BaseException) -> None:
         if self.asset is not None:
@@ -306,6 +318,8 @@ class PersadoExtractOperator(PersadoStageOperator):
         run is skipped
     :param origins: for each setting where its value is from; a preview shows it
     :param persado_conn_id: Airflow connection of the site; a preview shows its id
+    :param access: who may send: it refuses a run that somebody else has set going; None leaves that to the gate
+    :param pii: whether the rows may hold personal data: then who is unknown may not send either
     """
 
     template_fields: Sequence[str] = ("sql", "conn_id", "orchestration")
@@ -332,9 +346,13 @@ class PersadoExtractOperator(PersadoStageOperator):
         only_if_changed: Sequence[str] = (),
         origins: Mapping[str, str] | None = None,
         persado_conn_id: str = PersadoHook.default_conn_name,
+        access: Access | dict[str, Any] | None = None,
+        pii: bool = True,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        self.access = None if access is None else Access.model_validate(access)
+        self.pii = pii
         self.only_if_changed = tuple(only_if_changed)
         self.sql = sql
         self.conn_id = conn_id
@@ -356,6 +374,8 @@ class PersadoExtractOperator(PersadoStageOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Run the stage; or in a dry run, make the preview and skip what follows."""
+        if self.access is not None:
+            self.refuse_strangers(context, self.access, pii=self.pii, unknown_may=not self.pii)
         skip_if_dry_run(self, context)
         return super().execute(context)
 

@@ -35,18 +35,21 @@ class Originator(BaseModel):
     roles: tuple[str, ...] = ()
 
 
-def refusals(originators: Collection[Originator], access: Access, *, pii: bool) -> Iterator[str]:
+def refusals(
+    originators: Collection[Originator], access: Access, *, pii: bool, unknown_may: bool = False
+) -> Iterator[str]:
     """
     Say for each originator who may not send what is wrong; nothing if all of them may.
 
     :param originators: who set the run going
     :param access: what destination and data template both allow
-    :param pii: whether personal data is sent
+    :param pii: whether personal data is sent, or may be
+    :param unknown_may: whether only a person who may not is refused, and what nobody knows is up to the auth manager
     """
-    if not originators:
+    if not originators and not unknown_may:
         yield "nothing shows who set this run going"
     for originator in originators:
-        if originator.kind == "unknown":
+        if originator.kind == "unknown" and not unknown_may:
             yield f"{originator.name}, so nobody can tell whether they may send"
         elif originator.kind == "person" and (reason := refusal(originator.roles, access, pii=pii)):
             yield f"the user {originator.name!r} {reason}"

@@ -29,21 +29,27 @@ from persado.user_roles import only_operators_make_asset_events, roles_of
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
-GATE_OPERATOR = "PersadoGateOperator"
+GATES = frozenset({"PersadoGateOperator"})
+READERS = frozenset({"PersadoExtractOperator", "PersadoDeliverOperator"})
 
 
 def tell_gates(dag_run: DagRun) -> None:
     """
-    Leave the originators of a run in the state of each of its gates, in the transaction that starts the run.
+    Leave the originators of a run in the state of each task that asks, in the transaction that starts the run.
+
+    These are its gates; without any, the tasks that read.
 
     :param dag_run: the run that starts
     """
     session, dag = object_session(dag_run), dag_run.dag
-    gates = [task.task_id for task in dag.tasks if task.task_type == GATE_OPERATOR] if dag else []
-    if session is None or not gates:
+    types = {task.task_id: task.task_type for task in dag.tasks} if dag else {}
+    asking = [name for name, type_ in types.items() if type_ in GATES] or [
+        name for name, type_ in types.items() if type_ in READERS
+    ]
+    if session is None or not asking:
         return
     found = dump(list(originators(dag_run, session)))
-    for task_id in gates:
+    for task_id in asking:
         scope = TaskScope(dag_id=dag_run.dag_id, run_id=dag_run.run_id, task_id=task_id)
         get_state_backend().set(scope, STATE_KEY, json.dumps(found), session=session)
 
@@ -115,7 +121,8 @@ def events(run: DagRun, session: Session) -> list[AssetEvent]:
 
 
 def _originator(run: DagRun, session: Session) -> Originator:
-    name = run.triggering_user_name
+    # A backfill takes over runs that are there, whoever began them first.
+    name = run.backfill.triggering_user_name if run.backfill else run.triggering_user_name
     if run.run_type == DagRunType.SCHEDULED:
         return Originator(kind="automatic", name="the schedule")
     if run.triggered_by in (DagRunTriggeredByType.CLI, DagRunTriggeredByType.TEST):

@@ -45,8 +45,12 @@ def _fab_roles(name: str, session: Session) -> frozenset[str] | None:
     from airflow.providers.fab.auth_manager.models import User
     from sqlalchemy import select
 
+    from persado.fab_roles import restricted_by_groups
+
     user = session.scalars(select(User).where(User.username == name)).unique().one_or_none()
-    return frozenset(role.name for role in user.roles) if user is not None and user.is_active else None
+    if user is None or not user.is_active:
+        return None
+    return frozenset(role.name for role in user.roles) | restricted_by_groups(user.id, session=session)
 
 
 def _simple_roles(name: str) -> frozenset[str] | None:

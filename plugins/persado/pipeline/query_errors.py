@@ -82,6 +82,8 @@ def _translated(error: Exception, phase: Phase, doing: str) -> PersadoError | No
     driver = type(error).__module__.partition(".")[0].lstrip("_")
     message = " ".join(str(error).split())
     if driver in {"duckdb", "pyarrow"} or (isinstance(error, OSError) and _duckdb_kind(message)):
+        # The line itself may quote a customer: it is the query as Airflow has rendered it.
+        message = re.sub(r" LINE (\d+): .*", r" (line \1)", message)
         transient, readable = _judge_duckdb(message, phase)
     elif driver == "sqlite3":
         transient, readable = _judge_sqlite(message, phase)

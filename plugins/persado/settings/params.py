@@ -13,6 +13,33 @@ RESERVED = frozenset({"dry_run", "count_rows", "reason"})
 
 Schema = dict[str, JsonValue]
 
+HARMLESS_TEXT = r"^(?:(?!--|/\*)[^'\"`\\;])*$"
+"""What a text looks like that cannot end the quotes around it in a query."""
+
+_LIMITS = {"pattern", "enum", "const", "$ref"}
+_LISTS = {"anyOf", "oneOf", "allOf", "prefixItems"}
+
+
+def guarded(schema: Any) -> Any:
+    """
+    Give a schema that takes no text which could change the query it is put into, unless the schema itself limits it.
+
+    :param schema: a JSON Schema, as the YAML has it
+    """
+    if not isinstance(schema, dict):
+        return schema
+    result = dict(schema)
+    kinds = schema.get("type", [] if _LISTS & schema.keys() else "string")
+    if "string" in ([kinds] if isinstance(kinds, str) else kinds) and not _LIMITS & schema.keys():
+        result["pattern"] = HARMLESS_TEXT
+    for key in {"items", "additionalProperties"} & schema.keys():
+        result[key] = guarded(schema[key])
+    for key in _LISTS & schema.keys():
+        result[key] = [guarded(part) for part in schema[key]]
+    if "properties" in schema:
+        result["properties"] = {name: guarded(part) for name, part in schema["properties"].items()}
+    return result
+
 
 def _schema(schema: Schema) -> Schema:
     # Imported here because it is slow to import and few orchestrations have parameters.
@@ -29,10 +56,16 @@ def _schema(schema: Schema) -> Schema:
         kind.check_schema(declared)
         if "default" in schema:
             # The empty registry keeps a "$ref" to another host from being fetched.
-            kind(declared, registry=Registry(), format_checker=FormatChecker()).validate(schema["default"])
+            kind(guarded(declared), registry=Registry(), format_checker=FormatChecker()).validate(schema["default"])
     except SchemaError as error:
         raise mistake(f"is no JSON Schema: {error.message[:200]}.", *error.absolute_path) from None
     except ValidationError as error:
+        if error.validator_value == HARMLESS_TEXT:
+            raise mistake(
+                "holds a quote, \\, ;, -- or /*, which could change the query that it is put into. Give the parameter "
+                "a pattern, if these are to be allowed.",
+                "default",
+            ) from None
         raise mistake(f"does not fit the parameter's own schema: {error.message[:200]}.", "default") from None
     # A schema can fail in as many ways as jsonschema has code: whatever it is, the schema is what to mend.
     except Exception as error:
