@@ -1,13 +1,14 @@
 """Who may send: the rules, the rights that DAGs carry, and the gate in a run."""
 
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from support.airflow_runs import Project, airflow_database, project, task_states
 
 from persado.access import access_control, is_operator, may_hold_pii, refusal
-from persado.originators import Originator, dump, parse, refusals
+from persado.originators import STATE_KEY, Originator, dump, parse, refusals
 from persado.settings import Access
 
 __all__ = ["airflow_database", "project"]  # fixtures
@@ -62,6 +63,10 @@ def test_one_who_may_not_is_enough_to_refuse() -> None:
     assert "'eve'" in next(refusals([clock, nobody], WIDE, pii=False))
     assert len(list(refusals([bob, nobody], CLOSED, pii=True))) == 2
     assert list(refusals([], WIDE, pii=False))
+    # Where no personal data is sent, it takes a person who may not.
+    assert list(refusals([clock, nobody], WIDE, pii=False, unknown_may=True)) == []
+    assert list(refusals([], CLOSED, pii=False, unknown_may=True)) == []
+    assert "'bob'" in next(refusals([nobody, bob], CLOSED, pii=False, unknown_may=True))
     assert parse(json.loads(json.dumps(dump([clock, bob])))) == [clock, bob]
 
 
@@ -110,7 +115,43 @@ def test_what_a_dag_grants_follows_from_the_yaml(project: Project) -> None:
     assert dag.access_control == access_control(deliveries["marked"])
     assert [task.task_id for task in dag.roots] == ["gate"]
     assert dag.get_task("gate").get_flat_relative_ids() == set(dag.task_ids) - {"gate"}
-    assert "gate" not in make_dag(deliveries["unmarked"]).task_ids
+    # Without a gate the task that reads asks, and is as strict where it may be personal data that it reads.
+    tasks: dict[str, list[Any]] = {name: list(make_dag(delivery).tasks) for name, delivery in deliveries.items()}
+    asking = {
+        name: [(task.task_id, task.pii) for task in listed if getattr(task, "access", None)]
+        for name, listed in tasks.items()
+    }
+    assert asking == {"marked": [("gate", True)], "unmarked": [("extract", False)], "unlisted": [("extract", True)]}
+
+
+@pytest.mark.parametrize(
+    ("left", "passes"),
+    [
+        (None, "unmarked"),
+        ("damaged", "unmarked"),
+        ([{"kind": "person", "name": "bob", "roles": [BUSINESS]}], ""),
+        ([{"kind": "person", "name": "eve", "roles": ["User"]}], ""),
+        ([{"kind": "person", "name": "ann", "roles": ["Op"]}], "unmarked unlisted"),
+    ],
+)
+def test_without_a_gate_the_first_task_refuses(project: Project, left: Any, passes: str) -> None:
+    from persado.errors import RejectedError
+    from persado.operators import PersadoOperator
+
+    def refusal_of(task: Any, pii: bool) -> str:
+        try:
+            task.refuse_strangers(context, CLOSED, pii=pii, unknown_may=not pii)
+        except RejectedError as refused:
+            return str(refused)
+        return ""
+
+    run = SimpleNamespace(dag_id="some", run_type="manual", triggering_user_name="bob")
+    context: Any = {"dag_run": run, "task_state_store": {STATE_KEY: left}}
+    told = {
+        name: refusal_of(PersadoOperator(task_id="any"), pii) for name, pii in (("unmarked", False), ("unlisted", True))
+    }
+    assert " ".join(name for name, refused in told.items() if not refused) == passes
+    assert all("some: refused" in refused for refused in told.values() if refused)
 
 
 def test_a_local_run_passes_the_gate(project: Project) -> None:

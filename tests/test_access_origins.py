@@ -129,6 +129,46 @@ def test_persons_clocks_and_strangers(session: Any, manager: Callable[..., None]
     assert of("backfill", by="backfill")[0] == "unknown"
 
 
+def test_a_backfill_takes_over_the_runs_of_others(session: Any, manager: Callable[..., None]) -> None:
+    from airflow.models.backfill import Backfill
+
+    manager(FAB)
+    make_user(session, "ann", "Op")
+    make_user(session, "bob", "Business User", "Restricted PII")
+    backfills = [
+        Backfill(dag_id="segment", from_date=NOW, to_date=NOW, dag_run_conf={}, triggering_user_name=name)
+        for name in ("ann", "bob")
+    ]
+    session.add_all(backfills)
+    # As Airflow leaves them when it reprocesses a run of the schedule, and one that an operator had begun.
+    taken = [make_run(session, "segment", "backfill", by="backfill", user=user) for user in (None, "ann")]
+    for run, backfill in zip(taken, backfills, strict=True):
+        run.backfill = backfill
+    session.flush()
+    assert [found(run, session) for run in taken] == [{ANN}, {BOB}]
+
+
+def test_a_role_that_takes_away_counts_also_by_a_group(session: Any, manager: Callable[..., None]) -> None:
+    from airflow.providers.fab.auth_manager.models import Group, User
+    from sqlalchemy import select
+
+    from persado.fab_roles import restricted_by_groups
+    from persado.user_roles import roles_of
+
+    manager(FAB)
+    make_user(session, "eva", "Admin")
+    make_user(session, "tom", "Restricted PII")
+    eva, tom = (session.scalars(select(User).where(User.username == name)).unique().one() for name in ("eva", "tom"))
+    (admin,), (restricted,) = eva.roles, tom.roles
+    session.add(Group(name="marketing", users=[eva], roles=[restricted]))
+    session.add(Group(name="it", users=[tom], roles=[admin]))
+    session.flush()
+    assert restricted_by_groups(eva.id, session=session) == {"Restricted PII"}
+    told: list[Any] = [roles_of(name, session) for name in ("eva", "tom")]
+    # What gives, gives nothing by a group: so it is with Airflow.
+    assert told == [{"Admin", "Restricted PII"}, {"Restricted PII"}]
+
+
 def test_chains_of_assets_are_followed_to_their_beginning(session: Any, manager: Callable[..., None]) -> None:
     manager(FAB)
     make_user(session, "ann", "Op")
@@ -204,24 +244,34 @@ def test_the_roles_of_the_simple_auth_manager(session: Any, manager: Callable[..
     assert roles_of("ann", session) is None
 
 
-def test_the_gate_is_told_in_the_transaction_that_starts_the_run(session: Any, manager: Callable[..., None]) -> None:
+def test_the_task_that_asks_is_told_in_the_transaction_that_starts_the_run(
+    session: Any, manager: Callable[..., None]
+) -> None:
     from airflow.models.task_state_store import TaskStateStoreModel
     from airflow.sdk import DAG
     from sqlalchemy import select
 
     from persado.gate import PersadoGateOperator
+    from persado.operators import PersadoExtractOperator
     from persado.run_listener import on_dag_run_running
+
+    def read() -> Any:
+        return PersadoExtractOperator(task_id="extract", sql="q", conn_id="w", settings={"filename_template": "x"})
 
     manager(SIMPLE, users="bob:user")
     with DAG("segment", schedule=None) as dag:
-        PersadoGateOperator(task_id="door", access=Access())
-    run = make_run(session, "segment", "manual", user="bob")
-    run.dag = dag
-    on_dag_run_running(run, "started")
-    (stored,) = session.scalars(select(TaskStateStoreModel).where(TaskStateStoreModel.run_id == run.run_id))
-    bob = Originator(kind="person", name="bob", roles=("Business User", "Restricted PII"))
-    assert (stored.task_id, stored.key) == ("door", "originators")
-    assert [Originator.model_validate(one) for one in json.loads(stored.value)] == [bob]
+        PersadoGateOperator(task_id="door", access=Access()) >> read()
+    with DAG("harmless", schedule=None) as other:
+        read()
+    told = {}
+    for started in (dag, other):
+        run = make_run(session, started.dag_id, "manual", user="bob")
+        run.dag = started
+        on_dag_run_running(run, "started")
+        stored = session.scalars(select(TaskStateStoreModel).where(TaskStateStoreModel.run_id == run.run_id))
+        told[started.dag_id] = [(one.task_id, one.key, json.loads(one.value)) for one in stored]
+    bob = Originator(kind="person", name="bob", roles=("Business User", "Restricted PII")).model_dump(mode="json")
+    assert told == {"segment": [("door", "originators", [bob])], "harmless": [("extract", "originators", [bob])]}
 
 
 def test_the_policy_asks_for_the_gate_before_everything() -> None:

@@ -34,8 +34,9 @@ PATHS = ("/api/v2/", "/ui/")
 
 class HideRenderedValues:
     """
-    Empties ``rendered_fields`` in each JSON answer to such a user, and ``conf`` of runs that the user may not start;
-    other users' answers pass as they are.
+    Empties ``rendered_fields`` in each JSON answer to such a user, and ``conf`` of runs of what the user may not send.
+
+    Other users' answers pass as they are.
 
     :param app: the application behind it
     """
