@@ -1,4 +1,4 @@
-"""Prints, as JSON, every route by which the API server of this environment can change something."""
+"""Prints, as JSON, every route of the API server of this environment, and its methods."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute, Mount
 
-READING = {"GET", "HEAD", "OPTIONS"}
+ASIDE = {"HEAD", "OPTIONS"}
 
 
 def main() -> None:
@@ -20,15 +20,15 @@ def main() -> None:
     manager: Any = get_auth_manager()
     found = {*walk(app.routes, "")}
     for rule in manager.flask_app.url_map.iter_rules():
-        found |= {(method, f"/auth{rule.rule}") for method in rule.methods - READING}
+        found |= {(method, f"/auth{rule.rule}") for method in rule.methods - ASIDE}
     print(json.dumps(sorted(found)))
 
 
 def walk(routes: Iterable[BaseRoute], prefix: str) -> Iterator[tuple[str, str]]:
-    """List the changing routes of an app and of those that are mounted in it."""
+    """List the routes of an app and of those that are mounted in it."""
     for route in routes:
         if isinstance(route, APIRoute):
-            yield from ((method, prefix + route.path) for method in route.methods - READING)
+            yield from ((method, prefix + route.path) for method in route.methods - ASIDE)
         elif isinstance(route, Mount):
             yield from walk(getattr(route.app, "routes", []), prefix + route.path)
 

@@ -183,7 +183,11 @@ class Orchestration(Strict):
     )
     params: Params = Field(
         default_factory=dict,
-        description="Parameters of a run: name -> JSON Schema. They make the form of a manual run.",
+        description=(
+            "Parameters of a run: name -> JSON Schema. They make the form of a manual run. A text whose schema has no"
+            " `pattern`, `enum` or `const` may hold no quote, `\\`, `;`, `--` or `/*`: put it between quotes in the"
+            " query, and nobody can change the query by it."
+        ),
         examples=[{"since": {"type": "string", "format": "date", "default": "2026-01-01"}}],
     )
     owner: OneLine | None = Field(default=None, description="Who answers for it; the DAG's owner.", examples=["crm"])
