@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 # What may quote values that a restricted user must not see: the rendered query, above all.
-HIDDEN = frozenset({DagAccessEntity.CODE, DagAccessEntity.TASK_LOGS, DagAccessEntity.XCOM})
+HIDDEN = frozenset({DagAccessEntity.AUDIT_LOG, DagAccessEntity.CODE, DagAccessEntity.TASK_LOGS, DagAccessEntity.XCOM})
 
 
 class PersadoFabAuthManager(FabAuthManager):
