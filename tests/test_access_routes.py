@@ -514,7 +514,7 @@ def test_a_restricted_user_sees_that_but_not_what_was_sent(world: World, sent: d
 
 @pytest.mark.parametrize(
     ("user", "more"),
-    [("restricted", {"connections", "variables", "config"}), ("looker", {"connections"}), ("boss", set())],
+    [("restricted", {"connections", "variables", "v2/config"}), ("looker", {"connections"}), ("boss", set())],
 )
 def test_no_route_shows_a_restricted_user_a_value(
     world: World, sent: dict[str, Any], user: str, more: set[str]
