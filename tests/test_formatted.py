@@ -323,6 +323,12 @@ def test_reading_can_stop_early(autocommit: bool) -> None:
         assert written(connection, "SELECT 1 AS a", settings()) == (COPIED, b"a\n1\n")
 
 
+@pytest.mark.parametrize("wanted", [{}, {"quote_mode": "none"}], ids=str)
+def test_a_select_without_columns_is_refused(wanted: dict[str, Any], pg: Any) -> None:
+    with pytest.raises(ConfigurationError, match="gives no rows and no columns"):
+        written(pg, "SELECT FROM generate_series(1, 3)", settings(**wanted))
+
+
 def test_no_rows_still_have_a_header(pg: Any) -> None:
     assert written(pg, 'SELECT 1 AS a, 2 AS "B c" WHERE false', settings()) == (COPIED, b"a,B c\n")
 

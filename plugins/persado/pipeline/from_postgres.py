@@ -12,7 +12,7 @@ from persado.errors import ConfigurationError
 from persado.pipeline.columns import MIXED, column, mixed, texts
 from persado.pipeline.from_dbapi import MakeColumn, fetch
 from persado.pipeline.query_errors import translating
-from persado.pipeline.rows import Result
+from persado.pipeline.rows import ONE_SELECT, Result
 from persado.pipeline.values import text
 
 if TYPE_CHECKING:
@@ -43,9 +43,9 @@ def read(connection: Any, sql: str, nan_text: str | None) -> Iterator[Result]:
     types = PostgresTypes(connection)
     with prepared(connection):
         with closing(_cursor(connection)) as cursor:
-            translating(lambda: cursor.execute(sql), "prepare")
-            columns = tuple(entry.name for entry in cursor.description)
-            kinds = [_kind(types, entry) for entry in cursor.description]
+            entries = _described(cursor, sql)
+            columns = tuple(entry.name for entry in entries)
+            kinds = [_kind(types, entry) for entry in entries]
             if not types.learned:
                 yield columns, fetch(cursor, columns, _maker(columns, kinds, nan_text))
                 return
@@ -72,8 +72,14 @@ def described(connection: Any, sql: str) -> list[tuple[str, int]]:
     :raises ConfigurationError: for one that PostgreSQL refuses
     """
     with closing(_cursor(connection)) as cursor:
-        translating(lambda: cursor.execute(sql), "prepare")
-        return [(entry.name, entry.type_code) for entry in cursor.description]
+        return [(entry.name, entry.type_code) for entry in _described(cursor, sql)]
+
+
+def _described(cursor: Any, sql: str) -> list[Any]:
+    translating(lambda: cursor.execute(sql), "prepare")
+    if cursor.description is None:  # PostgreSQL takes a SELECT without columns
+        raise ConfigurationError(ONE_SELECT)
+    return list(cursor.description)
 
 
 def _cursor(connection: Any) -> Any:
