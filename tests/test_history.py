@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -10,6 +12,7 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,12 +23,13 @@ from persado.cli import main
 __all__ = ["airflow_database", "project"]
 
 SETTINGS = {"filename_template": "out.csv"}
+NUMBERS = itertools.count()
 
 
 @pytest.fixture
 def told(project: Project) -> str:
     """Give an orchestration that was delivered, failed, and was delivered again."""
-    name = "told"
+    name = f"told_{next(NUMBERS)}"
     for query in ("SELECT 1 AS a", "SELECT 1 AS a LIMIT 0", "SELECT 1 AS a UNION ALL SELECT 2"):
         project.describe(name, query, settings=SETTINGS)
         project.run(name)
@@ -73,6 +77,36 @@ def test_an_orchestration_without_a_record(project: Project, capsys: pytest.Capt
     assert main(["history", "persado://silent_site/other"]) == 0
     assert main(["history", "silnet"]) == 1
     assert "Did you mean 'silent'?" in capsys.readouterr().err
+
+
+def test_an_orchestration_whose_files_have_a_mistake_or_are_gone(
+    project: Project, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project.write(f"orchestrations/{told}.yaml", "quary: q.sql")
+    capsys.readouterr()
+    assert main(["history", told]) == 0
+    assert capsys.readouterr().out.count(" delivered ") == 2
+    (project.config / f"orchestrations/{told}.yaml").unlink()
+    assert main(["history", told]) == 0
+    assert main(["history", told.replace("l", "_")]) == 1
+
+
+@pytest.mark.parametrize(
+    ("database", "says"),
+    [
+        ("sqlite:////nowhere/airflow.db", "Airflow's metadata database cannot be read (OperationalError)."),
+        ("postgresql+psycopg2://u:secret@127.0.0.1:1/x", "Airflow's metadata database cannot be read"),
+        ("nonsense", "Airflow does not start here (ValueError): `airflow db check` says why."),
+    ],
+)
+def test_no_database(tmp_path: Path, database: str, says: str) -> None:
+    environment = {**os.environ, "AIRFLOW_HOME": str(tmp_path), "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database}
+    command = [sys.executable, "-m", "persado", "history", "persado://persado/weekly_segment"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (1, "")
+    [line] = done.stderr.splitlines()
+    assert line.startswith(says)
+    assert "secret" not in line
 
 
 def test_a_number_of_records_below_one_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

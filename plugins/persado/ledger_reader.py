@@ -52,6 +52,18 @@ def read_history(asset_uri: str, limit: int = 20, *, session: Session | None = N
     return sorted([*killed, *records], key=lambda record: record.finished, reverse=True)[:limit]
 
 
+def find_assets(orchestration: str) -> list[str]:
+    """
+    Give the assets of an orchestration's deliveries that Airflow has records of, the newest asset first.
+
+    :param orchestration: its name
+    """
+    named = AssetModel.uri.startswith("persado://"), AssetModel.uri.endswith(f"/{orchestration}", autoescape=True)
+    with_records = AssetModel.id.in_(select(AssetStateStoreModel.asset_id))
+    with create_session() as session:
+        return list(session.scalars(select(AssetModel.uri).where(*named, with_records).order_by(AssetModel.id.desc())))
+
+
 def _runs(note: Failure, session: Session) -> bool:
     """Whether the try still runs that left the note; its end removes the note, unless the try was killed."""
     task = (TaskInstance.dag_id == note.dag_id, TaskInstance.run_id == note.run_id, TaskInstance.task_id == note.stage)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from persado.cli.config_dir import add_config_dir, config_dir
@@ -43,10 +45,8 @@ def run(arguments: argparse.Namespace) -> int:
     :param arguments: the parsed arguments
     :raises ConfigurationError: if there is no such orchestration, or no database
     """
-    asset = arguments.orchestration
-    if "://" not in asset:
-        folder = config_dir(arguments)
-        asset = find(load(folder), asset, folder).asset
+    name = arguments.orchestration
+    asset = name if "://" in name else _asset(name, config_dir(arguments))
     records = _read(asset, arguments.limit)
     if arguments.json:
         print(json.dumps([record.model_dump(mode="json") for record in records], indent=2))
@@ -57,21 +57,51 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _asset(name: str, folder: Path) -> str:
+    """Give the asset of an orchestration, also of one whose files are gone or have a mistake."""
+    try:
+        return find(load(folder), name, folder).asset
+    except ConfigurationError:
+        with suppress(ConfigurationError), _database():
+            from persado.ledger_reader import find_assets
+
+            for asset in find_assets(name):
+                return asset
+        raise
+
+
 def _read(asset: str, limit: int) -> Sequence[Receipt | Failure]:
+    with _database():
+        from persado.ledger_reader import read_history
+
+        return read_history(asset, limit)
+
+
+@contextmanager
+def _database() -> Iterator[None]:
+    """Turn what may be wrong with Airflow and its database into one line; its own text may quote a password."""
     try:
         from sqlalchemy.exc import SQLAlchemyError
-
-        from persado.ledger_reader import read_history
     except ImportError as error:
-        raise ConfigurationError(f"the ledger is kept by Airflow, which is not installed here ({error.name})") from None
+        raise _no_airflow(error) from None
     try:
-        return read_history(asset, limit)
+        yield
+    except ImportError as error:
+        raise _no_airflow(error) from None
     except SQLAlchemyError as error:
-        # The error's text may quote the database's address, with its password.
         raise ConfigurationError(
             f"Airflow's metadata database cannot be read ({type(error).__name__}). Run this where the scheduler or the"
             " API server runs, with the same configuration of Airflow."
         ) from None
+    except (ValueError, RuntimeError) as error:
+        raise ConfigurationError(
+            f"Airflow does not start here ({type(error).__name__}): `airflow db check` says why. Run this where the"
+            " scheduler or the API server runs, with the same configuration of Airflow."
+        ) from None
+
+
+def _no_airflow(error: ImportError) -> ConfigurationError:
+    return ConfigurationError(f"the ledger is kept by Airflow, which is not installed here ({error.name})")
 
 
 def _row(record: Any) -> Sequence[str]:
