@@ -67,6 +67,8 @@ def test_one_who_may_not_is_enough_to_refuse() -> None:
     assert list(refusals([clock, nobody], WIDE, pii=False, unknown_may=True)) == []
     assert list(refusals([], CLOSED, pii=False, unknown_may=True)) == []
     assert "'bob'" in next(refusals([nobody, bob], CLOSED, pii=False, unknown_may=True))
+    gone = Originator(kind="nobody", name="Airflow knows no active user 'eve'")
+    assert "'eve'" in next(refusals([gone], WIDE, pii=False, unknown_may=True))
     assert parse(json.loads(json.dumps(dump([clock, bob])))) == [clock, bob]
 
 

@@ -123,8 +123,11 @@ def test_persons_clocks_and_strangers(session: Any, manager: Callable[..., None]
     assert of("manual", by="operator", user="bob") == BOB
     assert of("scheduled", by="timetable") == ("automatic", "the schedule", ())
     assert of("manual", by="cli", user="root")[0] == "automatic"
-    for stranger in ({"user": "eve"}, {"user": "mallory"}, {"user": "dag_test"}, {"user": None}):
-        assert of("manual", **stranger)[0] == "unknown"
+    for stranger in ("eve", "mallory", "dag_test"):
+        assert of("manual", user=stranger) == ("nobody", f"Airflow knows no active user {stranger!r}", ())
+    assert of("manual", user=None)[0] == "unknown"
+    manager("other.Manager")
+    assert of("manual", user="ann")[0] == "unknown"
     assert of("manual", by="operator")[0] == "unknown"
     assert of("backfill", by="backfill")[0] == "unknown"
 

@@ -88,7 +88,7 @@ NOTHING = {("PATCH", "/api/v2/dags")}
 
 RUN = {"logical_date": None}
 
-MORE_USERS = {"plain": ["User"], "boss": ["Admin", "Restricted PII"], "looker": ["Viewer", "Restricted PII"]}
+MORE_USERS = {"plain": ["User"], "boss": ["Admin", "Restricted PII"]}
 """Users beside those of the demo, and their roles."""
 
 
@@ -514,7 +514,7 @@ def test_a_restricted_user_sees_that_but_not_what_was_sent(world: World, sent: d
 
 @pytest.mark.parametrize(
     ("user", "more"),
-    [("restricted", {"connections", "variables", "v2/config"}), ("looker", {"connections"}), ("boss", set())],
+    [("restricted", {"connections", "variables", "v2/config"}), ("boss", set())],
 )
 def test_no_route_shows_a_restricted_user_a_value(
     world: World, sent: dict[str, Any], user: str, more: set[str]

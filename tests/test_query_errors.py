@@ -203,6 +203,12 @@ def test_an_error_about_a_query_in_duckdb_is_told(sql: str, told: str) -> None:
         raise failure(connection, sql)
 
 
+def test_the_line_of_a_query_that_duckdb_does_not_take_is_numbered_but_not_quoted() -> None:
+    with closing(duckdb.connect()) as connection:
+        error = failure(connection, "SELECT 1 AS a\nWHERE 'ann@example.com' = = 1")
+    assert str(error).endswith("(line 2)")
+
+
 def test_duckdb_errors_in_the_data(tmp_path: Path) -> None:
     (tmp_path / "bad.csv").write_text("a\n1\n" * 20_000 + f"{CANARY}\n")
     with closing(duckdb.connect()) as connection:

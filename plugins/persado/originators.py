@@ -23,14 +23,15 @@ class Originator(BaseModel):
     """
     Who or what set a run going.
 
-    :param kind: ``person``; ``automatic``: the clock, an asset watcher, the command line; ``unknown``
+    :param kind: ``person``; ``nobody``: a name that no active user has; ``automatic``: the clock, an asset watcher, the
+        command line; ``unknown``
     :param name: the person's user name, or what it was
     :param roles: the person's roles
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    kind: Literal["person", "automatic", "unknown"]
+    kind: Literal["person", "nobody", "automatic", "unknown"]
     name: str
     roles: tuple[str, ...] = ()
 
@@ -49,7 +50,7 @@ def refusals(
     if not originators and not unknown_may:
         yield "nothing shows who set this run going"
     for originator in originators:
-        if originator.kind == "unknown" and not unknown_may:
+        if originator.kind == "nobody" or (originator.kind == "unknown" and not unknown_may):
             yield f"{originator.name}, so nobody can tell whether they may send"
         elif originator.kind == "person" and (reason := refusal(originator.roles, access, pii=pii)):
             yield f"the user {originator.name!r} {reason}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.models.asset import (
     AssetEvent,
@@ -24,7 +24,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import object_session
 
 from persado.originators import STATE_KEY, Originator, dump
-from persado.user_roles import only_operators_make_asset_events, roles_of
+from persado.user_roles import knows_users, only_operators_make_asset_events, roles_of
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -133,7 +133,8 @@ def _originator(run: DagRun, session: Session) -> Originator:
         return Originator(kind="unknown", name=told)
     roles = roles_of(name, session)
     if roles is None:
-        return Originator(kind="unknown", name=f"Airflow knows no active user {name!r}")
+        kind: Literal["nobody", "unknown"] = "nobody" if knows_users() else "unknown"
+        return Originator(kind=kind, name=f"Airflow knows no active user {name!r}")
     return Originator(kind="person", name=name, roles=tuple(sorted(roles)))
 
 

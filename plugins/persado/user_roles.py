@@ -35,6 +35,12 @@ def roles_of(name: str, session: Session) -> frozenset[str] | None:
     return None
 
 
+def knows_users() -> bool:
+    """Tell whether the auth manager is one that can tell who its users are."""
+    manager = conf.get("core", "auth_manager")
+    return "FabAuthManager" in manager or manager.endswith(".SimpleAuthManager")
+
+
 def only_operators_make_asset_events() -> bool:
     """Tell whether the auth manager lets nobody else create an asset event through the API."""
     manager = conf.get("core", "auth_manager")
