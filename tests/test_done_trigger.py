@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -108,6 +108,7 @@ def test_a_file_that_is_too_old_does_not_count(tmp_path: Path, at: Callable[...,
         at(server)
         later = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
         event = wait(trigger("/*.DONE", newer_than=later, timeout=0.5))
+        assert wait(trigger("/*.DONE", newer_than=date.today() - timedelta(days=2)))["status"] == "success"
     assert event == {"status": "timeout", "message": "no /*.DONE at the site within 0.5 seconds"}
 
 
@@ -300,6 +301,7 @@ class TestEvents:
     def test_what_is_older_than_asked_for_does_not_fire(self) -> None:
         (self.folder / "a.DONE").touch()
         assert self.events(0, newer_than=datetime.now(UTC) + timedelta(hours=1)) == []
+        assert self.events(1, newer_than=date.today() - timedelta(days=2)) == ["/a.DONE"]
 
     def test_one_name_among_others(self) -> None:
         (self.folder / "a.DONE").touch()

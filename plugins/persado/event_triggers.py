@@ -9,7 +9,7 @@ import posixpath
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date
 from functools import partial, reduce
 from typing import Any
 
@@ -76,13 +76,13 @@ class PersadoDoneEventTrigger(BaseEventTrigger):
         path: str,
         persado_conn_id: str = "persado_default",
         *,
-        newer_than: datetime | str | None = None,
+        newer_than: date | str | None = None,
         poke_interval: float = 60.0,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Airflow's has no types
         self.path = path
         self.persado_conn_id = persado_conn_id
-        self.newer_than = newer_than.isoformat() if isinstance(newer_than, datetime) else newer_than
+        self.newer_than = newer_than.isoformat() if isinstance(newer_than, date) else newer_than
         self.poke_interval = poke_interval
         self._path = DonePath.parse(path)
         self._newer_than = moment(self.newer_than)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.sdk import BaseSensorOperator
@@ -55,7 +55,7 @@ class PersadoDoneSensor(BaseSensorOperator):
         *,
         path: str,
         persado_conn_id: str = PersadoHook.default_conn_name,
-        newer_than: datetime | str | None = None,
+        newer_than: date | str | None = None,
         max_transient_failures: int = MAX_TRANSIENT_FAILURES,
         deferrable: bool = True,
         retry_policy: RetryPolicy | None = None,

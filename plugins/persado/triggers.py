@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -57,7 +57,7 @@ class PersadoDoneTrigger(BaseTrigger):
         path: str,
         persado_conn_id: str = "persado_default",
         *,
-        newer_than: datetime | str | None = None,
+        newer_than: date | str | None = None,
         poke_interval: float = 60.0,
         timeout: float | None = None,
         max_transient_failures: int = MAX_TRANSIENT_FAILURES,
@@ -66,7 +66,7 @@ class PersadoDoneTrigger(BaseTrigger):
         super().__init__()  # type: ignore[no-untyped-call]  # Airflow's has no types
         self.path = path
         self.persado_conn_id = persado_conn_id
-        self.newer_than = newer_than.isoformat() if isinstance(newer_than, datetime) else newer_than
+        self.newer_than = newer_than.isoformat() if isinstance(newer_than, date) else newer_than
         self.poke_interval = poke_interval
         self.timeout = timeout
         self.max_transient_failures = max_transient_failures
