@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -90,15 +91,30 @@ def test_an_encrypted_delivery_in_one_task(customers: Project, pgp_home: Path) -
     ]
 
 
+@pytest.fixture
+def soon(tmp_path: Path) -> Iterator[Path]:
+    """Make a key that expires in 20 days, in a GnuPG home of its own."""
+    home = tmp_path / "gpg"
+    home.mkdir(mode=0o700)
+    gpg(home, "--quick-generate-key", "Soon", "future-default", "default", "20d")
+    yield home
+    subprocess.run(["gpgconf", "--homedir", home, "--kill", "all"], check=True)
+
+
 @pytest.mark.parametrize(
     ("execution", "origin"),
     [("chained", {"variable": "receiver_key"}), ("streamed", {"connection": "receiver_key"})],
 )
-def test_a_key_that_airflow_holds_and_a_signature(
-    execution: str, origin: dict[str, str], customers: Project, pgp_home: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_key_that_airflow_holds_and_that_expires_soon_and_a_signature(
+    execution: str,
+    origin: dict[str, str],
+    customers: Project,
+    soon: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
-    public = gpg(pgp_home, "--armor", "--export").decode()
-    private = gpg(pgp_home, "--armor", "--export-secret-keys").decode()
+    public = gpg(soon, "--armor", "--export").decode()
+    private = gpg(soon, "--armor", "--export-secret-keys").decode()
     monkeypatch.setenv("AIRFLOW_VAR_RECEIVER_KEY", public)
     connections = {"RECEIVER_KEY": {"public_key": public}, "OWN_KEY": {"private_key": private}}
     for name, extra in connections.items():
@@ -110,10 +126,14 @@ def test_a_key_that_airflow_holds_and_a_signature(
 
     message = customers.arrived()["out.csv.gz.pgp"]
     assert message.startswith(b"-----BEGIN PGP MESSAGE-----\n")
-    clear = gzip.decompress(gpg(pgp_home, "--decrypt", data=message)).decode()
+    clear = gzip.decompress(gpg(soon, "--decrypt", data=message)).decode()
     assert clear == 'id,name,amount\n00012,"Ann, ""x""",\n0,"",1.5\n"é\nñ😀",b,2.0\n'
-    assert b"GOODSIG" in gpg(pgp_home, "--status-fd", "1", "--decrypt", data=message)
-    assert event_extra("held")["key_fingerprint"]
+    assert b"GOODSIG" in gpg(soon, "--status-fd", "1", "--decrypt", data=message)
+    receipt = event_extra("held")
+    assert receipt["key_fingerprint"]
+    (warning,) = receipt["warnings"]
+    assert "expires on" in warning
+    assert warning in capfd.readouterr().out
 
 
 @pytest.mark.parametrize(
