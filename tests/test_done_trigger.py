@@ -349,6 +349,7 @@ class TestEvents:
             return self.at(self.server)
 
         assert self.events(1, told, mended) == ["/a.DONE"]
+        assert "Waiting for another Airflow connection, asked for again in" in caplog.text
         assert self.server.logins == ["password"] * 2
 
     def test_one_listing_serves_all_that_watch_a_folder(self) -> None:

@@ -57,6 +57,11 @@ class DoneWatch:
             site = await self._site() if self._session is None or not self._session.open_still else None
             return await in_thread(self._do, site, work)
 
+    @property
+    def refused(self) -> bool:
+        """Whether nothing will be tried before the Airflow connection changes."""
+        return self._refused is not None
+
     async def close(self) -> None:
         """End the connection, also one that a thread is opening or using right now."""
         await asyncio.shield(in_thread(self._close))
@@ -93,7 +98,7 @@ class DoneWatch:
         except PersadoError as error:
             self._refused = (site, str(error), type(error))
             raise
-        self._proven = site
+        self._proven, self._refused = site, None
         with self._closing:
             if self._closed:
                 session.close()

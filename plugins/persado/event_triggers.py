@@ -206,8 +206,11 @@ class _FolderListings(SharedStreamProducer):
             except PersadoError as error:
                 failures += 1
                 pause = pause_after(failures, self._poke_interval)
-                level = logging.WARNING if isinstance(error, TransientError) else logging.ERROR
-                _LOG.log(level, "%s. Looking again in %.0f seconds", error, pause)
+                if isinstance(error, TransientError):
+                    _LOG.warning("%s. Looking again in %.0f seconds", error, pause)
+                else:
+                    then = "Waiting for another Airflow connection, asked for" if self._watch.refused else "Looking"
+                    _LOG.error("%s. %s again in %.0f seconds", error, then, pause)
             else:
                 failures, pause = 0, self._poke_interval
                 if files is None and not missing:
