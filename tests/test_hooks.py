@@ -6,11 +6,11 @@ import json
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import asyncssh
 import pytest
-from support.expect import WRONG, nothing_left_behind  # noqa: F401 - a fixture
+from support.expect import WRONG, nothing_left_behind, short_pauses  # noqa: F401 - a fixture
 from support.sftp_server import ACCOUNT, PASS_PHRASE, Folder, SftpServer
 from support.ssh_keys import private_text, public_line, ssh_key
 from support.sshd import Sshd
@@ -20,7 +20,7 @@ from persado.hooks import PersadoHook
 from persado.pipeline import site as site_module
 from persado.pipeline.ssh_keys import fingerprint, pinned_host_keys
 
-pytestmark = pytest.mark.usefixtures("nothing_left_behind")
+pytestmark = pytest.mark.usefixtures("nothing_left_behind", "short_pauses")
 
 
 @pytest.fixture
@@ -120,6 +120,7 @@ def test_the_fields_of_type_sftp(reach: Any, server: SftpServer, tmp_path: Path)
     ("fields", "problem"),
     [
         ({"login": None}, "the account (login) is missing"),
+        ({"port": 99_999}, "99999 is no port"),
         ({"extra": {"connect_timeout": "soon"}}, "extra connect_timeout: Input should be a valid number"),
         ({"extra": {"channel_timeout": 0}}, "extra channel_timeout: Input should be greater than 0"),
         ({"extra": {"private_key": 7}}, "extra private_key: Input should be a valid string"),
@@ -240,6 +241,38 @@ def test_folders_by_several_workers(hook: tuple[PersadoHook, str], folder: Path,
     persado.retrieve_directory_concurrently(f"{root}/inbox/many", str(tmp_path / "back"), workers=2)
     for place in (folder / "inbox" / "many", tmp_path / "back"):
         assert {path.name: path.stat().st_size for path in place.iterdir()} == {f"{n}.csv": n for n in range(5)}
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_a_stored_file_is_never_half_there(held: bool, reach: Any, folder: Path, tmp_path: Path) -> None:
+    content = bytes(range(256)) * 4000
+
+    class Breaking(Folder):
+        seen: ClassVar[set[int]] = set()
+        wanted = 3
+
+        def write(self, file_obj: object, offset: int, data: bytes) -> Any:
+            self.seen.add((folder / "inbox" / "a.csv").stat().st_size)
+            if offset > 500_000 and type(self).wanted:
+                type(self).wanted -= 1
+                self.connection.abort()
+            return super().write(file_obj, offset, data)
+
+    (tmp_path / "local").write_bytes(content)
+    with SftpServer(folder, files=Breaking) as server:
+        reach(port=server.port, extra={"host_key": server.host_key})
+        hook = PersadoHook()
+        if held:
+            hook.get_conn()
+        hook.store_file("/inbox/a.csv", str(tmp_path / "local"))
+        hook.store_file("/inbox/b.csv", BytesIO(content))
+        with pytest.raises(RejectedError, match="remote folder /nowhere: there is no such folder"):
+            hook.store_file("/nowhere/a.csv", str(tmp_path / "local"))
+        hook.close_conn()
+    assert Breaking.seen == {3, len(content)}
+    assert {path.name for path in (folder / "inbox").iterdir()} == {"a.csv", "b.csv", "sub"}
+    for name in ("a.csv", "b.csv"):
+        assert (folder / "inbox" / name).read_bytes() == content
 
 
 def test_nested_managed_connections_share_one(reach: Any, server: SftpServer) -> None:

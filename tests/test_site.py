@@ -338,7 +338,7 @@ def quick(port: int, **fields: Any) -> Site:
 
 
 def test_no_answer_to_the_connection() -> None:
-    with full_backlog() as port, fails(TransientError, "cannot connect: the site did not answer within", within=1.5):
+    with full_backlog() as port, fails(TransientError, "cannot connect: the site did not answer within", within=10):
         log_in(quick(port))
 
 
@@ -349,7 +349,7 @@ BANNER = b"SSH-2.0-Slow\r\n"
 def test_no_banner_and_no_keys(said: bytes) -> None:
     with (
         answering(lambda connection: connection.sendall(said)) as (port, connections),
-        fails(TransientError, "cannot connect: the site did not answer within the time-out", within=1.5),
+        fails(TransientError, "cannot connect: the site did not answer within the time-out", within=10),
     ):
         log_in(quick(port))
     assert len(connections) == 1
@@ -369,7 +369,7 @@ def test_a_banner_that_drips() -> None:
         threading.Thread(target=run).start()
 
     try:
-        with answering(drip) as (port, _), fails(TransientError, "did not answer within the time-out", within=1.5):
+        with answering(drip) as (port, _), fails(TransientError, "did not answer within the time-out", within=10):
             log_in(quick(port))
     finally:
         stop.set()
@@ -395,7 +395,7 @@ class StalledBeforeLogin(Door):
 @pytest.mark.parametrize("door", [StalledDoor, StalledBeforeLogin])
 def test_no_answer_to_the_login(door: type[Door], folder: Path) -> None:
     with SftpServer(folder, door=door) as server:
-        with fails(TransientError, "cannot log in: the site did not answer within the time-out", within=2):
+        with fails(TransientError, "cannot log in: the site did not answer within the time-out", within=10):
             log_in(server.site(connect_timeout=0.6))
         assert len(server.connections) == 1
 
@@ -424,7 +424,7 @@ class StalledChannel(Door):
 @pytest.mark.parametrize("door", [SilentSubsystem, StalledChannel])
 def test_no_answer_to_the_sftp_session(door: type[Door], folder: Path) -> None:
     with SftpServer(folder, files=None, door=door) as server:
-        with fails(TransientError, "no SFTP session: the site did not answer within the time-out", within=2):
+        with fails(TransientError, "no SFTP session: the site did not answer within the time-out", within=10):
             log_in(server.site(channel_timeout=0.5))
         assert len(server.connections) == 1
 

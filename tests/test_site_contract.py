@@ -70,6 +70,28 @@ def test_older_files_are_replaced_and_a_stale_done_goes(server: Server, folder: 
     assert contents(folder / "inbox") == {"a.csv": NOISE, "b.csv": b"", "other.csv.DONE": b"old"}
 
 
+def test_a_stale_done_goes_where_none_follows(server: Server, folder: Path) -> None:
+    for name in ("a.csv", DONE):
+        (folder / "inbox" / name).write_bytes(b"old")
+    send(server, {"a.csv": SMALL}, done=DONE, done_follows=False)
+    assert contents(folder / "inbox", locks=True) == {"a.csv": SMALL}
+
+
+def test_parts_of_an_earlier_delivery_of_more_parts_go(server: Server, folder: Path) -> None:
+    for name in ("1.csv", "3.csv", "4.csv", "6.csv", "a.DONE"):
+        (folder / "inbox" / name).write_bytes(b"old")
+    parts = {"1.csv": SMALL, "2.csv": LARGE}
+
+    def part_path(number: int) -> str:
+        return server.remote(f"inbox/{number}.csv")
+
+    with fails(RejectedError, "inbox/1.csv is at the site already"):
+        send(server, parts, done="a.DONE", part_path=part_path, if_exists="fail")
+    send(server, parts, done="a.DONE", part_path=part_path)
+    # What follows a gap is nobody's part.
+    assert contents(folder / "inbox") == {**parts, "6.csv": b"old"}
+
+
 def test_if_exists_fail(server: Server, folder: Path) -> None:
     (folder / "inbox" / "b.csv").write_bytes(b"old")
     (folder / "inbox" / "a.csv.DONE").write_bytes(b"")

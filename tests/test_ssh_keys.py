@@ -80,6 +80,16 @@ def test_known_hosts_lines_of_this_site_count(known_as: str, tmp_path: Path) -> 
     assert pins(hashed, known_as) == [mine]
 
 
+def test_capitals_in_the_name_of_a_site_mean_nothing(tmp_path: Path) -> None:
+    line = public_line(ssh_key())
+    for written, known_as in ((SITE, SITE.upper()), (SITE.upper(), SITE), (f"[{SITE.upper()}]:2222", f"[{SITE}]:2222")):
+        assert pins(f"{written} {line}", known_as) == [line]
+    known_hosts = tmp_path / "known_hosts"
+    known_hosts.write_text(f"{SITE} {line}\n")
+    keygen("-q", "-H", "-f", known_hosts)
+    assert pins(known_hosts.read_text(), SITE.upper()) == [line]
+
+
 def test_keys_of_other_sites_only() -> None:
     with pytest.raises(ConfigurationError, match=r"expected a key of \[eu\]:22, got keys of \[eu\]:2222 only"):
         pinned_host_keys(f"[eu]:2222 {public_line(ssh_key())}", "[eu]:22")
@@ -163,7 +173,6 @@ def test_what_is_no_private_key_is_never_shown(tmp_path: Path) -> None:
     broken = [
         "",
         "hunter2",
-        public_line(ssh_key()),
         "\n".join(lines[1:]),
         "\n".join(lines[:-1]),
         "\n".join([lines[0], *lines[2:]]),
@@ -176,6 +185,24 @@ def test_what_is_no_private_key_is_never_shown(tmp_path: Path) -> None:
         assert caught.value.__cause__ is caught.value.__context__ is None
         for word in re.findall(r"\S{10,}", variant):
             assert word not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOJp2YOn", "it is a public key; the private one"),
+        ("ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTY me@here", "it is a public key"),
+        ("-----BEGIN PUBLIC KEY-----\nMIIB\n-----END PUBLIC KEY-----", "it is a public key"),
+        ("---- BEGIN SSH2 PUBLIC KEY ----\nAAAA\n---- END SSH2 PUBLIC KEY ----", "it is a public key"),
+        ("PuTTY-User-Key-File-3: ssh-ed25519\nEncryption: none\nPublic-Lines: 2\nAAAA", "PuTTYgen exports it"),
+        ("-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----", "it is a certificate"),
+        ("-----BEGIN PGP PRIVATE KEY BLOCK-----\n\nx\n-----END PGP PRIVATE KEY BLOCK-----", "it is an OpenPGP key"),
+    ],
+)
+def test_other_things_in_place_of_a_private_key(text: str, problem: str) -> None:
+    for form in (text, text.replace("\n", "\\n")):
+        with pytest.raises(ConfigurationError, match=f"extra private_key: .*{problem}"):
+            read_private_key(form, None)
 
 
 def test_a_kind_that_paramiko_has_not(tmp_path: Path) -> None:

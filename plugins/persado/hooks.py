@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import os
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from functools import partial
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 from airflow.providers.sftp.hooks.sftp import SFTPHook, handle_connection_management
 from airflow.sdk import BaseHook, Connection
+from airflow.sdk.exceptions import AirflowException
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from persado.connection_test import try_connection
 from persado.errors import ConfigurationError, PersadoError
 from persado.pipeline.remote_files import kind
 from persado.pipeline.site import DEFAULT_HOST, DEFAULT_PORT, Session, Site, open_session
-from persado.pipeline.site_errors import site_errors
+from persado.pipeline.site_errors import ConnectionLostError, site_errors
+from persado.pipeline.store import store
 
 
 class _Extra(BaseModel):
@@ -145,6 +151,67 @@ class PersadoHook(SFTPHook):
         """
         return kind(self.get_conn(), path) == "file"
 
+    # The provider's own write under the final name, so that a lost connection leaves half a file there.
+
+    def store_file(self, remote_full_path: str, local_full_path: Any, confirm: bool = True) -> None:
+        """
+        Send a local file; under its final name it is only ever whole.
+
+        :param remote_full_path: full path of the remote file
+        :param local_full_path: full path of the local file, or a ``BytesIO``
+        :param confirm: of no effect: the size is always checked
+        """
+        source: Callable[[], Any] = partial(open, local_full_path, "rb")
+        if isinstance(local_full_path, BytesIO):
+            source = partial(BytesIO, local_full_path.read())
+        store(self._lasting, source, remote_full_path)
+
+    def store_directory_concurrently(
+        self,
+        remote_full_path: str,
+        local_full_path: str,
+        confirm: bool = True,
+        workers: int = os.cpu_count() or 2,
+    ) -> None:
+        """
+        Send a local folder, several files at a time; each has its final name only when it is whole.
+
+        :param remote_full_path: full path of the remote folder, which must not exist
+        :param local_full_path: full path of the local folder
+        :param confirm: of no effect: sizes are always checked
+        :param workers: how many connections to use
+        """
+        if self.path_exists(remote_full_path):
+            raise AirflowException(f"{remote_full_path} already exists")
+        here, files = Path(local_full_path), []
+        with self.get_managed_conn():
+            self.create_directory(remote_full_path)
+            for path in sorted(here.rglob("*")):
+                remote = posixpath.join(remote_full_path, path.relative_to(here).as_posix())
+                if path.is_dir():
+                    self.create_directory(remote)
+                else:
+                    files.append((remote, path))
+
+        def send(share: list[tuple[str, Path]]) -> None:
+            worker = self._build_worker_hook()
+            with worker.get_managed_conn():
+                for remote, path in share:
+                    worker.store_file(remote, path)
+
+        with ThreadPoolExecutor(workers) as pool:
+            list(pool.map(send, (files[number::workers] for number in range(min(workers, len(files))))))
+
+    @contextmanager
+    def _lasting(self) -> Iterator[Session]:
+        """Give the managed session; where it falls silent, it is closed, so that the next one is new."""
+        with self.get_managed_conn() as session:
+            try:
+                yield session
+            except ConnectionLostError:
+                session.close()
+                raise
+
     def _open(self) -> Session:
         session = open_session(self.site, proven=self._proven)
         self._proven = True
@@ -183,6 +250,8 @@ def site_of(connection: Connection) -> Site:
         )
     if not connection.login:
         raise ConfigurationError(f"connection {conn_id!r}: the account (login) is missing, such as acme_amp")
+    if not 0 < (connection.port or DEFAULT_PORT) < 1 << 16:
+        raise ConfigurationError(f"connection {conn_id!r}: {connection.port} is no port; it is 1 to 65535, usually 22")
     timeouts: dict[str, Any] = {
         "connect_timeout": extra.connect_timeout or extra.conn_timeout,
         "channel_timeout": extra.channel_timeout,

@@ -19,7 +19,7 @@ from __future__ import annotations
 import hashlib
 import posixpath
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -225,6 +225,12 @@ class PersadoStageOperator(PersadoOperator):
     def done_path(self, handover: Handover) -> str | None:
         """Give the full path of the success file; None where there is to be none."""
         return self.remote_path(self.names(handover).done()) if self.settings.success_file else None
+
+    def part_path(self, names: Names) -> Callable[[int], str] | None:
+        """Give what tells the full path of a part by its number; None where no parts lie at the site."""
+        if self.settings.split is None or names.one_archive:
+            return None
+        return lambda number: self.remote_path(names.sent(names.formatted(number)))
 
     def delivered_files(self, handover: Handover) -> tuple[DeliveredFile, ...]:
         """Say where each file stands at the site."""
@@ -512,7 +518,7 @@ class PersadoUploadOperator(PersadoStageOperator):
     def run_stage(self, context: Context, progress: Progress) -> Handover:
         """Upload the files."""
         before = self.handover()
-        area = self.area(before)
+        area, names = self.area(before), self.names(before)
         if not area.holds(before.artifacts):
             return self._look_at_delivered(before)
         files = [
@@ -524,7 +530,9 @@ class PersadoUploadOperator(PersadoStageOperator):
             files,
             delivery_id=before.delivery_id,
             remote_folder=self.settings.remote_path,
-            done_path=self.done_path(before),
+            done_path=self.remote_path(names.done()),
+            done_follows=bool(self.settings.success_file),
+            part_path=self.part_path(names),
             rules=SiteRules.of(self.settings),
             on_bytes=partial(progress.add, 0),
             on_complete=area.remove,
@@ -602,7 +610,9 @@ class PersadoDeliverOperator(PersadoExtractOperator):
                 session,
                 delivery_id=begun.delivery_id,
                 remote_folder=self.settings.remote_path,
-                done_path=self.remote_path(names.done()) if self.settings.success_file else None,
+                done_path=self.remote_path(names.done()),
+                done_follows=bool(self.settings.success_file),
+                part_path=self.part_path(names),
                 rules=SiteRules.of(self.settings),
             )
             done = deliver(

@@ -18,7 +18,7 @@ WRONG = "not the pass phrase"
 
 
 @contextmanager
-def fails(kind: type[PersadoError] | tuple[type[PersadoError], ...], *texts: str, within: float = 5) -> Iterator[None]:
+def fails(kind: type[PersadoError] | tuple[type[PersadoError], ...], *texts: str, within: float = 30) -> Iterator[None]:
     """Expect an error of a class, with these texts, in time, and no pass phrase in it."""
     begin = time.monotonic()
     with pytest.raises(PersadoError) as caught:

@@ -57,6 +57,8 @@ def send(
     site: dict[str, Any] | None = None,
     delivery_id: str = DELIVERY,
     on_bytes: Callable[[int], None] = lambda count: None,
+    done_follows: bool = True,
+    part_path: Callable[[int], str] | None = None,
     **rules: Any,
 ) -> None:
     """Upload contents to paths below the remote folder."""
@@ -71,6 +73,8 @@ def send(
         delivery_id=delivery_id,
         remote_folder=base,
         done_path=f"{base}/{done}" if done else None,
+        done_follows=done_follows,
+        part_path=part_path,
         rules=SiteRules(**rules),
         on_bytes=on_bytes,
     )

@@ -6,6 +6,7 @@ import hashlib
 import posixpath
 import re
 
+_REPLACED = "-replaced.part"
 _OURS = re.compile(
     r"\.?persado-(?:(?P<delivery>[^/]+?)-\d{7}(?:-[0-9a-f]{16})?(?:-replaced)?\.part|[0-9a-f]{16}\.lock)"
 )
@@ -33,6 +34,24 @@ def lock_path(remote_path: str, *, hidden: bool = True) -> str:
     :param hidden: whether it may begin with a dot
     """
     return _beside(remote_path, f"persado-{hashlib.sha256(remote_path.encode()).hexdigest()[:16]}.lock", hidden=hidden)
+
+
+def replaced_path(temporary: str, remote_path: str) -> str:
+    """
+    Give the path where an older file waits until the new one has its name; the same in every try of a delivery.
+
+    :param temporary: where the new file is, by :func:`temporary_path`
+    :param remote_path: the final path
+    """
+    folder, name = posixpath.split(temporary)
+    number = f"{0:07d}-{hashlib.sha256(remote_path.encode()).hexdigest()[:16]}"
+    hidden = "." if name.startswith(".") else ""
+    return posixpath.join(folder, f"{hidden}persado-{delivery_of(name)}-{number}{_REPLACED}")
+
+
+def is_replaced(name: str) -> bool:
+    """Tell whether a name of ours is that of an older file which may be the only one."""
+    return name.endswith(_REPLACED)
 
 
 def is_ours(name: str) -> bool:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import posixpath
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
 from persado.errors import RejectedError, TransientError
+from persado.pipeline.hidden_names import replaced_path
 from persado.pipeline.remote_files import (
     kind,
     make_folders,
     remove_if_there,
     rename,
-    replaced_path,
     require_folder,
     size_of,
     taken,
@@ -23,6 +24,8 @@ from persado.pipeline.site import Session
 from persado.pipeline.site_lock import SiteLock, fingerprint
 from persado.pipeline.site_rules import SiteRules
 from persado.pipeline.sweep import sweep
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -50,9 +53,12 @@ class Publication:
     :param delivery_id: the delivery
     :param remote_folder: the folder of the destination
     :param first_path: the final path of the first file, by which the names are held for this delivery
-    :param done_path: the path of the success file that will follow: a stale one is removed before the first final
-        name appears, and the names stay this delivery's until it is written
+    :param done_path: the path of the success file: a stale one is removed before the first final name appears, and
+        the names stay this delivery's until the new one is written
     :param rules: how the site is to be treated
+    :param done_follows: whether there will be one; where not, a stale one goes all the same
+    :param part_path: gives the final path of the part of a number, where the output is split: what an earlier delivery
+        of more parts has left would be taken for parts of this one
     :param on_complete: called when all names are given, before another delivery may replace the files; only where no
         success file follows
     """
@@ -62,11 +68,12 @@ class Publication:
     first_path: str
     done_path: str | None
     rules: SiteRules
+    done_follows: bool = True
+    part_path: Callable[[int], str] | None = None
     on_complete: Callable[[], None] = lambda: None
     renamed: int = 0
     asked: int = 0
     counted: bool = False
-    done_removed: bool = False
     lock: SiteLock = field(init=False)
 
     def __post_init__(self) -> None:
@@ -98,7 +105,7 @@ class Publication:
         """
         now = self.lock.now(session)
         if now is not None:
-            kept = [self.lock.path, *(path for used in keep for path in (used, replaced_path(used)))]
+            kept = [self.lock.path, *keep]
             sweep(session, _folders(paths), now=now, delivery_id=self.delivery_id, keep=kept)
 
     def look(self, session: Session, paths: Iterable[str]) -> None:
@@ -115,6 +122,8 @@ class Publication:
                 raise RejectedError(f"{path} at the site is a folder; a file cannot take its place")
             if found == "file" and not self._may_replace:
                 raise taken(path)
+        if self.done_path is not None and kind(session, self.done_path) == "folder":
+            raise RejectedError(f"{self.done_path} at the site is a folder; the success file cannot take its place")
 
     def count_in_place(self, session: Session, files: Sequence[Arrived]) -> int:
         """
@@ -126,7 +135,7 @@ class Publication:
         placed = files[: self.lock.placed] if self.lock.placing == _fingerprint(files) else ()
         self.renamed = sum(1 for _ in itertools.takewhile(partial(self._is_in_place, session), placed))
         for file in files[: self.renamed]:
-            remove_if_there(session, replaced_path(file.temporary))
+            remove_if_there(session, replaced_path(file.temporary, file.remote_path))
         self.counted = True
         return self.renamed
 
@@ -145,16 +154,29 @@ class Publication:
         :raises TakenOverError: where the names are no longer held for this try
         """
         self.lock.acquire(session, placing=_fingerprint(files))
-        if self.done_path is not None and not self.done_removed:
+        if self.done_path is not None:
+            # With each connection: the new one may lead to another machine of the site.
             remove_if_there(session, self.done_path)
-            self.done_removed = True
         while self.renamed < len(files):
             self._rename(session, files[self.renamed])
             self.renamed += 1
             self.lock.keep(session)
-        if self.done_path is None:
+        self._remove_further_parts(session, len(files))
+        if self.done_path is None or not self.done_follows:
             self.on_complete()
             self.lock.release(session)
+
+    def _remove_further_parts(self, session: Session, parts: int) -> None:
+        if self.part_path is None:
+            return
+        for number in itertools.count(parts + 1):
+            path = self.part_path(number)
+            if kind(session, path) != "file":
+                return
+            if not self._may_replace:
+                raise taken(path)
+            remove_if_there(session, path)
+            _LOG.info("%s was a part of an earlier delivery, which had more of them; it is removed", path)
 
     def give_up(self, session: Session) -> bool:
         """Let another delivery go first after a failure; tell whether the temporary names are still this try's."""

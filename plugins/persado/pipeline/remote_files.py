@@ -11,6 +11,7 @@ from typing import Literal
 import paramiko
 
 from persado.errors import RejectedError, TransientError
+from persado.pipeline.hidden_names import replaced_path
 from persado.pipeline.site import Session
 from persado.pipeline.site_errors import ConnectionLostError, TakenOverError, is_answer, site_errors
 
@@ -116,7 +117,7 @@ def size_of(session: Session, path: str) -> int | None:
 
 def require_size(session: Session, path: str, size: int) -> None:
     """
-    Check that a file arrived whole: a server's success at the close proves nothing.
+    Check that a file which stands at the site is whole.
 
     :raises RejectedError: if it is gone
     :raises TransientError: if its size differs
@@ -124,7 +125,26 @@ def require_size(session: Session, path: str, size: int) -> None:
     with site_errors(f"cannot look at {path}"):
         found = session.stat(path).st_size
     if found != size:
-        raise TransientError(f"{path}: expected {size} bytes at the site, found {found}")
+        raise TransientError(f"{path}: expected {size:,} bytes at the site, found {found:,}")
+
+
+def require_arrived(session: Session, path: str, size: int) -> None:
+    """
+    Check that a file arrived whole under its temporary name: a server's success at the close proves nothing.
+
+    :raises TransientError: if it is gone, or its size differs
+    """
+    found = size_of(session, path)
+    if found is None:
+        raise TransientError(
+            f"{path}: expected {size:,} bytes at the site, found no file. A site that takes files before they have "
+            "their final names must leave those alone that end in .part or begin with a dot"
+        )
+    if found != size:
+        raise TransientError(
+            f"{path}: expected {size:,} bytes at the site, found {found:,}. The site has not kept what it was sent; "
+            "another try sends it anew"
+        )
 
 
 @contextmanager
@@ -160,7 +180,7 @@ def rename(session: Session, old: str, new: str, *, replace: bool = True, posix:
     is in place.
 
     :param session: an open session
-    :param old: its temporary path, ending in ``.part``
+    :param old: its temporary path
     :param new: its final path
     :param replace: whether an older file of the name may go
     :param posix: whether ``posix-rename`` may be used
@@ -181,12 +201,7 @@ def rename(session: Session, old: str, new: str, *, replace: bool = True, posix:
                     raise
             else:
                 return
-    _replace(session, old, new, aside=replaced_path(old))
-
-
-def replaced_path(temporary: str) -> str:
-    """Give the path where an older file waits until the new one has its name."""
-    return f"{temporary.removesuffix('.part')}-replaced.part"
+    _replace(session, old, new, aside=replaced_path(old, new))
 
 
 def taken(path: str) -> RejectedError:

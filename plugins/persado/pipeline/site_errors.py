@@ -37,13 +37,16 @@ def site_errors(doing: str) -> Iterator[None]:
 def _sort(error: Exception) -> tuple[type[PersadoError], str]:  # noqa: C901 - a table, row by row
     match error:
         case paramiko.ssh_exception.IncompatiblePeer():
-            return ConfigurationError, f"this site and paramiko share no algorithm ({error})"
+            return ConfigurationError, (
+                f"this site and paramiko share no algorithm ({error}). What is broken by now is refused, such as RSA "
+                "keys that sign with SHA-1 (ssh-rsa) and DSA keys: ask Persado to bring the site up to date"
+            )
         case socket.gaierror() if error.errno != socket.EAI_AGAIN:
             return ConfigurationError, "unknown host; check the connection's host"
         case FileNotFoundError():
             return RejectedError, "no such file or folder at the site"
         case PermissionError():
-            return RejectedError, "the site does not permit it"
+            return RejectedError, "the site does not permit it; ask Persado to give this account the right"
         case UnicodeDecodeError():
             return RejectedError, "the site's answer is no UTF-8"
         case paramiko.SFTPError():

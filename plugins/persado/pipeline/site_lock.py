@@ -48,6 +48,7 @@ class Holder:
     :param placing: what its files are, by :func:`fingerprint`, once it has begun to give final names
     :param placed: how many of them have theirs, where the try lived to say so
     :param given_up: whether the try has failed and the lock may be taken
+    :param finishing: whether the success file was written, and only its final name was still to come
     """
 
     delivery: str = ""
@@ -55,6 +56,7 @@ class Holder:
     placing: str = ""
     placed: int | None = None
     given_up: bool = False
+    finishing: bool = False
 
     @classmethod
     def read(cls, text: bytes) -> Holder:
@@ -141,24 +143,46 @@ class SiteLock:
             self._get(session)
         if placing:
             self.begun_to_place = True
-            self._me = replace(self._me, placing=placing, placed=None)
+            self._me = replace(self._me, placing=placing, placed=None, finishing=False)
             self._write(session)
 
-    def confirm(self, session: Session, *, placing: str = "") -> None:
+    def confirm(self, session: Session, *, finishing: str = "") -> None:
         """
         Make sure that the names have been held all the time, and refresh the lock.
 
         :param session: an open session
-        :param placing: what the files are
+        :param finishing: what the files are, when the success file gets its name from now on
         :raises TakenOverError: if they have not
         """
         if not self.rules.quirks.lock_file:
             return
         if not (self._held and self._is_mine(session)):
             raise self._taken_over("another delivery")
-        if placing:
-            self._me = replace(self._me, placing=placing, placed=None)
+        if finishing:
+            self._me = replace(self._me, placing=finishing, placed=None, finishing=True)
         self._write(session)
+
+    def finishing(self, session: Session, files: str) -> bool:
+        """
+        Tell whether a try of this delivery had got as far as giving the success file its name.
+
+        :param session: an open session
+        :param files: what the files are
+        """
+        # What stands at the site counts: this may be another machine of it than before.
+        holder = self._read(session) if self._held else None
+        return (
+            holder is not None and holder.finishing and (holder.delivery, holder.placing) == (self.delivery_id, files)
+        )
+
+    def look(self, session: Session) -> None:
+        """
+        See after a connection was lost whether another try of this delivery has begun meanwhile.
+
+        :raises TakenOverError: if one has
+        """
+        if self._held:
+            self._is_mine(session)
 
     def keep(self, session: Session) -> None:
         """Refresh the lock if it is time to; a loss shows when the names are needed."""
@@ -192,7 +216,7 @@ class SiteLock:
 
         :param session: an open session
         :param placed: how many files have their final names; None for as many as before
-        :return: whether the temporary names are still this try's
+        :return: whether what is under temporary names may go
         """
         if not self._held:
             return True
@@ -203,10 +227,11 @@ class SiteLock:
                 remove_if_there(session, self.path)
             else:
                 # Only the lock knows which files at the site are this delivery's own.
-                self._me = replace(self._me, placed=self._me.placed if placed is None else placed, given_up=True)
+                placed = self._me.placed if placed is None else placed
+                self._me = replace(self._me, placed=placed, given_up=True, finishing=False)
                 self._write(session)
-        except PersadoError as error:
-            return not isinstance(error, TakenOverError)
+        except PersadoError:
+            return False
         finally:
             self._held = False
         return True
@@ -221,7 +246,7 @@ class SiteLock:
                 raise self._taken_over("another try of this delivery")
             if holder is not None and (own or (self._creating and not holder.delivery)):
                 # What an earlier try has put in place stays known, whatever becomes of this one.
-                self._me = replace(self._me, placing=holder.placing, placed=holder.placed)
+                self._me = replace(self._me, placing=holder.placing, placed=holder.placed, finishing=holder.finishing)
                 self.placed_before = bool(holder.placing)
                 self._write(session)
                 break
@@ -308,6 +333,8 @@ class _Clock:
 
     probe: str
     ahead: float | None = None
+    changed: float | None = None
+    watched: float = 0.0
 
     def age(self, session: Session, path: str) -> float | None:
         """Tell how long ago a file was changed; None if that cannot be known."""
@@ -317,8 +344,13 @@ class _Clock:
                 return None
             self.ahead = now - time.monotonic()
         with site_errors(f"cannot look at {path}"), suppress(FileNotFoundError):
-            changed = session.stat(path).st_mtime
-            return None if changed is None else time.monotonic() + self.ahead - changed
+            changed, now = session.stat(path).st_mtime, time.monotonic()
+            if changed is None:
+                return None
+            if changed != self.changed:
+                self.changed, self.watched = changed, now
+            # By a clock that was set back a file may never grow old; what stays as it is under watch does.
+            return max(now + self.ahead - changed, now - self.watched)
         return None
 
 

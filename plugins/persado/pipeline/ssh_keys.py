@@ -24,6 +24,12 @@ from paramiko.pkey import UnknownKeyType
 
 from persado.errors import ConfigurationError
 
+_OTHER_THINGS = {
+    "PuTTY-User-Key-File": "it is in PuTTY's own form; PuTTYgen exports it in OpenSSH form (menu Conversions)",
+    "PUBLIC KEY": "it is a public key; the private one that belongs to it is needed",
+    "PGP PRIVATE KEY": "it is an OpenPGP key; one for SSH is needed",
+    "CERTIFICATE": "it is a certificate; the private key is needed",
+}
 _PRIVATE_KEYS: tuple[type[paramiko.PKey], ...] = (paramiko.Ed25519Key, paramiko.ECDSAKey, paramiko.RSAKey)
 
 
@@ -85,8 +91,9 @@ def _host_key(line: str, number: int) -> tuple[str, paramiko.PKey]:
 def _names_match(names: str, key: paramiko.PKey, known_as: str) -> bool:
     known_hosts = HostKeys()
     for name in names.split(","):
-        known_hosts.add(name, key.get_name(), key)
-    return known_hosts.check(known_as, key)
+        # Only in a hashed name, which begins so, do capitals mean anything.
+        known_hosts.add(name if name.startswith("|") else name.lower(), key.get_name(), key)
+    return known_hosts.check(known_as.lower(), key)
 
 
 def read_private_key(text: str, passphrase: str | None) -> paramiko.PKey:
@@ -112,11 +119,7 @@ def read_private_key(text: str, passphrase: str | None) -> paramiko.PKey:
     except (ValueError, UnsupportedAlgorithm) as error:
         # In OpenSSH's own form a wrong pass phrase shows as a broken checksum; in PEM it can show as anything.
         wrong = passphrase and (b"ENCRYPTED" in data or "checksum" in str(error))
-        problem = (
-            "the extra private_key_passphrase is wrong"
-            if wrong
-            else "it is no private key in OpenSSH or PEM form (paste it whole, with its BEGIN and END lines)"
-        )
+        problem = "the extra private_key_passphrase is wrong" if wrong else _what_it_is_instead(text)
     else:
         for kind in _PRIVATE_KEYS:
             # paramiko has no public way from one of cryptography's keys to one of its own but text.
@@ -125,6 +128,15 @@ def read_private_key(text: str, passphrase: str | None) -> paramiko.PKey:
                 return kind.from_private_key(io.StringIO(plain.decode()))
         problem = "its kind is not supported; use Ed25519, ECDSA or RSA"
     raise ConfigurationError(f"extra private_key: {problem}")
+
+
+def _what_it_is_instead(text: str) -> str:
+    if text.lstrip().startswith(("ssh-", "ecdsa-", "sk-")):
+        text = "PUBLIC KEY"
+    for mark, problem in _OTHER_THINGS.items():
+        if mark in text:
+            return problem
+    return "it is no private key in OpenSSH or PEM form (paste it whole, with its BEGIN and END lines)"
 
 
 def _with_line_ends(text: str) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import posixpath
 import secrets
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from persado.pipeline.artifact import MeasuredSink
@@ -18,7 +18,7 @@ from persado.pipeline.flow import Flow
 from persado.pipeline.hidden_names import temporary_path
 from persado.pipeline.publish import Arrived, Publication
 from persado.pipeline.reconnect import KeptSession, reconnecting
-from persado.pipeline.remote_files import remove_as_possible
+from persado.pipeline.remote_files import remove_as_possible, require_arrived
 from persado.pipeline.remote_writer import remote_writer
 from persado.pipeline.site import Session
 from persado.pipeline.site_rules import SiteRules
@@ -32,7 +32,9 @@ class StreamUpload:
     :param session: opens a session where it is needed, and keeps it
     :param delivery_id: what marks this delivery's temporary names
     :param remote_folder: the folder of the destination; folders below it are made
-    :param done_path: the path of the success file that will follow
+    :param done_path: the path of the success file
+    :param done_follows: whether there will be one
+    :param part_path: gives the final path of the part of a number, where the output is split
     :param rules: how the site is to be treated
     """
 
@@ -43,12 +45,16 @@ class StreamUpload:
         delivery_id: str,
         remote_folder: str,
         done_path: str | None,
+        done_follows: bool = True,
+        part_path: Callable[[int], str] | None = None,
         rules: SiteRules | None = None,
     ) -> None:
         self._session = session
         self._delivery_id = delivery_id
         self._remote_folder = remote_folder
         self._done_path = done_path
+        self._done_follows = done_follows
+        self._part_path = part_path
         self._rules = rules or SiteRules()
         self._publication: Publication | None = None
         self._try = ""
@@ -97,8 +103,9 @@ class StreamUpload:
             with remote_writer(session, path, failed=f"the upload of {remote_path} failed", on_offset=keep) as target:
                 measured = MeasuredSink(stages.watched(target))
                 yield measured
-            # A site's success at the close proves nothing.
-            verify(session, path, measured.bytes, measured.sha256, self._rules.verify, on_read=keep)
+            require_arrived(session, path, measured.bytes)
+            if self._rules.verify != "size":
+                verify(session, path, measured.bytes, measured.sha256, self._rules.verify, on_read=keep)
         self._arrived.append(Arrived(path, remote_path, measured.bytes, measured.sha256))
 
     def publish(self) -> None:
@@ -118,9 +125,15 @@ class StreamUpload:
     def _claim(self, remote_path: str) -> Publication:
         publication = self._publication
         if publication is None:
-            folder, done_path = self._remote_folder, self._done_path
-            publication = Publication(self._delivery_id, folder, remote_path, done_path, self._rules)
-            self._publication = publication
+            self._publication = publication = Publication(
+                self._delivery_id,
+                self._remote_folder,
+                remote_path,
+                self._done_path,
+                self._rules,
+                done_follows=self._done_follows,
+                part_path=self._part_path,
+            )
 
         def claim(session: Session) -> None:
             publication.claim(session, [remote_path])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import posixpath
 from collections.abc import Callable, Sequence
 
@@ -10,7 +11,7 @@ from persado.errors import PersadoError, RejectedError
 from persado.pipeline.hidden_names import temporary_path
 from persado.pipeline.receipt import DeliveredFile
 from persado.pipeline.reconnect import Connect, reconnecting
-from persado.pipeline.remote_files import opened, removed_on_error, rename, require_size
+from persado.pipeline.remote_files import kind, opened, removed_on_error, rename, require_arrived, require_size
 from persado.pipeline.site import Session
 from persado.pipeline.site_errors import ConnectionLostError, site_errors
 from persado.pipeline.site_lock import SiteLock, fingerprint
@@ -18,6 +19,8 @@ from persado.pipeline.site_rules import SiteRules
 from persado.pipeline.verification import verify
 
 SEND_ANEW = "To send the delivery anew, clear the task 'extract' with all downstream tasks"
+
+_LOG = logging.getLogger(__name__)
 
 
 def write_success_file(
@@ -50,6 +53,12 @@ def write_success_file(
 
     def write(session: Session) -> None:
         lock.acquire(session)
+        if lock.finishing(session, contents) and kind(session, temporary) is None:
+            # The receiver may have taken it and the files by now; a second one would have them taken twice.
+            _LOG.info("%s was put in place already, by a try that was cut off right after", done_path)
+            on_complete()
+            lock.release(session)
+            return
         with removed_on_error(session, [temporary], if_true=lambda: lock.give_up(session)):
             if rules.quirks.stat_after_rename:
                 # Where the names were this delivery's all the time, nobody else can have written there.
@@ -57,10 +66,10 @@ def write_success_file(
                 for file in files:
                     look(session, file, rules, thoroughly=not held)
                     lock.keep(session)
-            lock.confirm(session, placing=contents)
             with opened(session, temporary, "wb") as target, site_errors(f"cannot write {temporary}"):
                 target.write(content)
-            require_size(session, temporary, len(content))
+            require_arrived(session, temporary, len(content))
+            lock.confirm(session, finishing=contents)
             rename(session, temporary, done_path, posix=rules.quirks.posix_rename)
             on_complete()
             lock.release(session)

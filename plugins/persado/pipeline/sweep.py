@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from persado.errors import PersadoError
-from persado.pipeline.hidden_names import delivery_of, is_ours
+from persado.pipeline.hidden_names import delivery_of, is_ours, is_replaced
 from persado.pipeline.remote_files import remove_if_there
 from persado.pipeline.site import Session
 from persado.pipeline.site_errors import ConnectionLostError, site_errors
@@ -26,7 +26,8 @@ def sweep(session: Session, folders: Iterable[str], *, now: float, delivery_id: 
     Remove abandoned temporary files and locks. That it cannot be done stops no delivery.
 
     A delivery's files are removed together, when the youngest of them is old enough: one that is still being
-    written keeps the others. Of this delivery's own, what no longer belongs to it goes at once.
+    written keeps the others. Of this delivery's own, what no longer belongs to it goes at once; only an older file that
+    was moved aside, and may be the only one there is, waits as well.
 
     :param session: an open session
     :param folders: where to look
@@ -55,7 +56,8 @@ def _abandoned(session: Session, folder: str, now: float, own: str, keep: set[st
             if not is_ours(entry.filename) or entry.st_mtime is None or path in keep:
                 continue
             age, delivery = now - entry.st_mtime, delivery_of(entry.filename)
-            if delivery == own or (delivery is None and age > LOCK_ABANDONED_AFTER):
+            own_leftover = delivery == own and not is_replaced(entry.filename)
+            if own_leftover or (delivery is None and age > LOCK_ABANDONED_AFTER):
                 gone.append(path)
             elif delivery is not None:
                 others[delivery].append((path, age))

@@ -7,8 +7,8 @@ from typing import BinaryIO
 
 import paramiko
 
-from persado.errors import PersadoError, TransientError
-from persado.pipeline.remote_files import opened, size_of
+from persado.errors import PersadoError
+from persado.pipeline.remote_files import opened, require_arrived, size_of
 from persado.pipeline.remote_writer import UNANSWERED, remote_writer
 from persado.pipeline.site import Session
 from persado.pipeline.site_errors import ConnectionLostError, site_errors
@@ -47,11 +47,7 @@ def send(
         if offset < size or not size:
             _write(session, path, reader, offset, failed, on_bytes, on_offset)
     # A site's success at the close proves nothing.
-    found = size_of(session, path)
-    if found != size:
-        raise TransientError(
-            f"{path}: expected {size} bytes at the site, found {'no file' if found is None else found}"
-        )
+    require_arrived(session, path, size)
 
 
 def _arrived(session: Session, path: str, reader: BinaryIO, size: int) -> int:

@@ -50,6 +50,8 @@ def upload(
     delivery_id: str,
     remote_folder: str,
     done_path: str | None,
+    done_follows: bool = True,
+    part_path: Callable[[int], str] | None = None,
     rules: SiteRules | None = None,
     on_bytes: Callable[[int], None] = lambda count: None,
     on_complete: Callable[[], None] = lambda: None,
@@ -61,8 +63,10 @@ def upload(
     :param files: what to send, in order; at least one
     :param delivery_id: what marks this delivery's temporary names
     :param remote_folder: the folder of the destination; folders below it are made
-    :param done_path: the path of the success file that will follow: a stale one is removed before the first
-        final name appears, and the names stay this delivery's until it is written
+    :param done_path: the path of the success file: a stale one is removed before the first final name appears, and
+        the names stay this delivery's until the new one is written
+    :param done_follows: whether there will be one
+    :param part_path: gives the final path of the part of a number, where the output is split
     :param rules: how the site is to be treated
     :param on_bytes: told the size of every block that was sent
     :param on_complete: called when all files are in place, before another delivery may replace them; only where no
@@ -71,7 +75,16 @@ def upload(
     :raises TransientError: where the connection or the site fails; the next try of the delivery goes on from there
     """
     rules = rules or SiteRules()
-    publication = Publication(delivery_id, remote_folder, files[0].remote_path, done_path, rules, on_complete)
+    publication = Publication(
+        delivery_id,
+        remote_folder,
+        files[0].remote_path,
+        done_path,
+        rules,
+        done_follows=done_follows,
+        part_path=part_path,
+        on_complete=on_complete,
+    )
     delivery = _Delivery(files, publication, on_bytes)
     reconnecting(connect, delivery.advance, lambda: delivery.progress)
 
@@ -84,6 +97,7 @@ class _Delivery:
     publication: Publication
     on_bytes: Callable[[int], None]
     prepared: bool = False
+    asked_for_space: bool = False
     sent: int = 0
     offset: int = 0
 
@@ -113,6 +127,9 @@ class _Delivery:
             publication.claim(session, self.paths)
             publication.tidy(session, self.paths, keep=temporary)
             self.sent = publication.count_in_place(session, self.arriving)
+        else:
+            # Nothing is written under names that another try writes by now.
+            publication.lock.look(session)
         with removed_on_error(session, temporary, if_true=lambda: publication.give_up(session)):
             if not self.prepared:
                 publication.look(session, self.paths[self.sent :])
@@ -124,6 +141,10 @@ class _Delivery:
             publication.advance(session, self.arriving)
 
     def _check_space(self, session: Session) -> None:
+        if self.asked_for_space:
+            # A connection that this question broke, or silenced, is not put to the same test again.
+            return
+        self.asked_for_space = True
         folder = self.publication.remote_folder
         free = free_bytes(session, folder)
         needed = sum(file.size for file in self.files[self.sent :])
