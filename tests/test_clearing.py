@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import gzip
+import re
 from typing import Any
 
+import asyncssh
 import pytest
 from support.airflow_runs import Project, airflow_database, project, task_states
+from support.sftp_server import Folder
+
+from persado.pipeline import reconnect
 
 __all__ = ["airflow_database", "project"]
 
@@ -55,7 +60,7 @@ def test_tasks_of_a_delivery_that_is_done(customers: Project, capfd: pytest.Capt
     for task in ("success_file", "upload"):
         state, log = clear(task)
         assert state == "failed"
-        assert "clear the task 'extract' with all downstream tasks" in log
+        assert "clear the task 'extract' (or 'deliver') with all downstream tasks" in log
     (customers.inbox / "out.csv").unlink()
     state, log = clear("upload")
     assert state == "failed"
@@ -89,6 +94,41 @@ def test_a_failed_upload_is_cleared_with_the_files_of_the_stage_before(customers
     assert customers.clear("mended", run, "upload", "success_file") == {"upload": "success", "success_file": "success"}
     later = customers.site.folder / "later"
     assert {path.name for path in later.iterdir()} == {"out.csv", "out.csv.DONE"}
+
+
+def test_an_upload_that_was_cut_off_says_how_far_it_was(
+    project: Project, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Cut(Folder):
+        def write(self, file_obj: object, offset: int, data: bytes) -> Any:
+            if offset > 500_000:
+                self.connection.abort()
+                raise asyncssh.SFTPConnectionLost("gone")
+            return super().write(file_obj, offset, data)
+
+    monkeypatch.setattr(reconnect, "FIRST_PAUSE", 0.01)
+    query = (
+        "WITH RECURSIVE t(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM t LIMIT 9000) SELECT hex(randomblob(50)) FROM t"
+    )
+    project.describe("cut_off", query, settings={"filename_template": "out.csv"})
+    project.site.serve(Cut)
+    run = project.run("cut_off")
+    assert task_states(run)["upload"] == "failed"
+    project.site.serve(Folder)
+    project.site.written.clear()
+    capfd.readouterr()
+    assert project.clear("cut_off", run, "upload", "success_file")["success_file"] == "success"
+    log = capfd.readouterr().out
+    told = re.search(r"try 1 had sent ([\d,]+) of ([\d,]+) bytes of /inbox/out.csv; going on", log)
+    assert told is not None
+    sent, size = (int(number.replace(",", "")) for number in told.groups())
+    assert 0 < sent < 1_000_000 < size == len(project.arrived()["out.csv"])
+    assert sum(count for path, _, count in project.site.written if "0000001" in path) < size
+    assert set(project.arrived()) == {"out.csv", "out.csv.DONE"}
+    # What is done is nothing to go on from.
+    capfd.readouterr()
+    assert project.clear("cut_off", run, "upload") == {"upload": "success"}
+    assert "had sent" not in capfd.readouterr().out
 
 
 def test_rows_that_changed_between_two_tries_never_mix(customers: Project) -> None:

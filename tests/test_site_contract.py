@@ -286,6 +286,24 @@ def test_abandoned_files_are_swept_and_nothing_else(server: Server, folder: Path
     assert not kept & set(gone)
 
 
+def test_abandoned_files_in_the_folders_of_earlier_days_are_swept(server: Server, folder: Path) -> None:
+    days = {"2025/12/31": 4, "2026/01/01": 3.5, "2026/01/02": 2, "2025/11/01": 60, "2026/notes/x": 4}
+    left = f".persado-{'d' * 16}-0000001-{'0' * 16}.part"
+    for day, age in days.items():
+        path = folder / "inbox" / day
+        path.mkdir(parents=True)
+        (path / left).write_bytes(b"x")
+        (path / "out.csv").write_bytes(b"x")
+        moment = time.time() - age * 24 * 3600
+        for changed in (path / left, path):
+            os.utime(changed, (moment, moment))
+    os.utime(folder / "inbox" / "2025" / "11", (0, 0))
+    send(server, {"2026/01/05/out.csv": SMALL})
+    found = contents(folder / "inbox", locks=True)
+    assert {path for path in found if path.endswith(".part")} == {f"2026/01/02/{left}", f"2025/11/01/{left}"}
+    assert len(found) == 2 + len(days) + 1
+
+
 # Two deliveries of one name
 
 

@@ -139,16 +139,17 @@ class Ledger:
 
 
 @contextmanager
-def ledger_problems(log: Any) -> Iterator[None]:
+def ledger_problems(log: Any, what: str = "the ledger") -> Iterator[None]:
     """
     Only warn where Airflow does not take or give a record: what the task itself has to say is what counts.
 
     :param log: the task's logger
+    :param what: what does not work then
     """
     try:
         yield
     except (AirflowException, AirflowRuntimeError) as problem:
-        log.warning("the ledger does not work: %s", type(problem).__name__)
+        log.warning("%s does not work: %s", what, type(problem).__name__)
 
 
 def told(error: BaseException) -> str:

@@ -58,6 +58,7 @@ from persado.senders import refuse_unless_all_may_send
 from persado.settings import Access, ChangeGuard, Column, Contract, RowGuards, Settings
 from persado.settings.filename import NameValues
 from persado.source import open_source
+from persado.upload_state import upload_state
 from persado.upstream import skip_unless_changed
 
 if TYPE_CHECKING:
@@ -525,18 +526,20 @@ class PersadoUploadOperator(PersadoStageOperator):
             Upload(self.remote_path(file.name), file.bytes, file.sha256, partial(area.open, file))
             for file in before.artifacts
         ]
-        upload(
-            PersadoHook(self.persado_conn_id).session,
-            files,
-            delivery_id=before.delivery_id,
-            remote_folder=self.settings.remote_path,
-            done_path=self.remote_path(names.done()),
-            done_follows=bool(self.settings.success_file),
-            part_path=self.part_path(names),
-            rules=SiteRules.of(self.settings),
-            on_bytes=partial(progress.add, 0),
-            on_complete=area.remove,
-        )
+        with upload_state(context, self.log) as state:
+            upload(
+                PersadoHook(self.persado_conn_id).session,
+                files,
+                delivery_id=before.delivery_id,
+                remote_folder=self.settings.remote_path,
+                done_path=self.remote_path(names.done()),
+                done_follows=bool(self.settings.success_file),
+                part_path=self.part_path(names),
+                rules=SiteRules.of(self.settings),
+                on_bytes=partial(progress.add, 0),
+                on_offset=state.note,
+                on_complete=area.remove,
+            )
         for file in files:
             self.log.info("%s: %s bytes, complete", file.remote_path, f"{file.size:,}")
         return before

@@ -6,6 +6,7 @@ import itertools
 import logging
 import posixpath
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -23,7 +24,7 @@ from persado.pipeline.remote_files import (
 from persado.pipeline.site import Session
 from persado.pipeline.site_lock import SiteLock, fingerprint
 from persado.pipeline.site_rules import SiteRules
-from persado.pipeline.sweep import sweep
+from persado.pipeline.sweep import older_folders, sweep
 
 _LOG = logging.getLogger(__name__)
 
@@ -74,6 +75,7 @@ class Publication:
     renamed: int = 0
     asked: int = 0
     counted: bool = False
+    new_folder: str | None = None
     lock: SiteLock = field(init=False)
 
     def __post_init__(self) -> None:
@@ -92,7 +94,8 @@ class Publication:
             make_folders(session, "/", self.remote_folder, "remote_folder")
         require_folder(session, self.remote_folder)
         for folder in _folders(paths):
-            make_folders(session, self.remote_folder, folder)
+            if make_folders(session, self.remote_folder, folder):
+                self.new_folder = folder
         self.lock.acquire(session)
 
     def tidy(self, session: Session, paths: Iterable[str], keep: Iterable[str] = ()) -> None:
@@ -105,8 +108,13 @@ class Publication:
         """
         now = self.lock.now(session)
         if now is not None:
+            folders = _folders(paths)
+            if self.new_folder is not None:
+                with suppress(RejectedError):
+                    folders += older_folders(session, self.remote_folder, self.new_folder, now)
+                self.new_folder = None
             kept = [self.lock.path, *keep]
-            sweep(session, _folders(paths), now=now, delivery_id=self.delivery_id, keep=kept)
+            sweep(session, folders, now=now, delivery_id=self.delivery_id, keep=kept)
 
     def look(self, session: Session, paths: Iterable[str]) -> None:
         """

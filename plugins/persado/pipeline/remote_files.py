@@ -43,7 +43,7 @@ def require_folder(session: Session, path: str) -> None:
         )
 
 
-def make_folders(session: Session, base: str, path: str, asked_by: str = "the file name's template") -> None:
+def make_folders(session: Session, base: str, path: str, asked_by: str = "the file name's template") -> bool:
     """
     Make the folders between an existing one and a path below it.
 
@@ -51,6 +51,7 @@ def make_folders(session: Session, base: str, path: str, asked_by: str = "the fi
     :param base: the existing folder
     :param path: the folder that is needed
     :param asked_by: what asks for it, for the error
+    :return: whether it was missing
     :raises RejectedError: if a file is in the way, or the right is lacking
     """
     missing: list[str] = []
@@ -70,6 +71,7 @@ def make_folders(session: Session, base: str, path: str, asked_by: str = "the fi
             # Another delivery may have made it at the same moment.
             if isinstance(error, ConnectionLostError) or kind(session, folder) != "folder":
                 raise
+    return bool(missing)
 
 
 def remove_if_there(session: Session, path: str) -> None:

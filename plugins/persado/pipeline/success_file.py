@@ -18,7 +18,7 @@ from persado.pipeline.site_lock import SiteLock, fingerprint
 from persado.pipeline.site_rules import SiteRules
 from persado.pipeline.verification import verify
 
-SEND_ANEW = "To send the delivery anew, clear the task 'extract' with all downstream tasks"
+SEND_ANEW = "To send the delivery anew, clear the task 'extract' (or 'deliver') with all downstream tasks"
 
 _LOG = logging.getLogger(__name__)
 
@@ -146,8 +146,9 @@ def look(session: Session, file: DeliveredFile, rules: SiteRules, *, thoroughly:
             require_size(session, file.remote_path, file.bytes)
         except RejectedError as error:
             raise RejectedError(
-                f"{error}. Clear the task 'upload' with all downstream tasks; if that finds no staged file, clear "
-                "'extract'"
+                f"{error}. If the site takes files as soon as they have their names, set quirks: {{stat_after_rename: "
+                "false}. To send it again, clear the task 'upload' (or 'deliver') with all downstream tasks; if that "
+                "finds no staged file, clear 'extract'"
             ) from error
         return
     how = rules.verify if rules.verify != "size" else "server_hash"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import posixpath
+import stat
 from collections import defaultdict
 from collections.abc import Iterable
 
@@ -17,6 +18,10 @@ ABANDONED_AFTER = 3 * 24 * 3600
 """The age in seconds from which on the hidden files of a delivery count as abandoned."""
 LOCK_ABANDONED_AFTER = 2 * 24 * 3600
 """The same for locks, which are younger than the files that they tell about, and must not outlive them."""
+
+FORGOTTEN_AFTER = 10 * 24 * 3600
+"""The age in seconds from which on a folder that deliveries no longer use is not looked at any more."""
+_NEWEST = 3
 
 _LOG = logging.getLogger(__name__)
 
@@ -45,6 +50,36 @@ def sweep(session: Session, folders: Iterable[str], *, now: float, delivery_id: 
             raise
         except PersadoError as error:
             _LOG.warning("%s. What older deliveries may have left there is not tidied up", error)
+
+
+def older_folders(session: Session, base: str, folder: str, now: float) -> list[str]:
+    """
+    Find the folders of earlier days that a dated file name has led to: nobody else would tidy them up.
+
+    :param session: an open session
+    :param base: the remote folder of the destination
+    :param folder: a folder below it that is new
+    :param now: the site's time
+    :return: folders as deep below the base, last changed when what is in them may just have been abandoned
+    """
+    found = [base]
+    for depth in range(posixpath.relpath(folder, base).count("/"), -1, -1):
+        below = [entry for path in found for entry in _folders(session, path)]
+        if depth:
+            # A year, a month: the one that was changed last holds the last days.
+            found = [path for _, path in sorted(below)[-_NEWEST:]]
+        else:
+            found = [path for changed, path in below if ABANDONED_AFTER < now - changed < FORGOTTEN_AFTER]
+    return [path for path in found if path != folder]
+
+
+def _folders(session: Session, path: str) -> list[tuple[float, str]]:
+    with site_errors(f"cannot list {path}"):
+        return [
+            (entry.st_mtime, posixpath.join(path, entry.filename))
+            for entry in session.listdir_iter(path)
+            if entry.st_mode is not None and stat.S_ISDIR(entry.st_mode) and entry.st_mtime is not None
+        ]
 
 
 def _abandoned(session: Session, folder: str, now: float, own: str, keep: set[str]) -> list[str]:

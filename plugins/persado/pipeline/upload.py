@@ -54,6 +54,7 @@ def upload(
     part_path: Callable[[int], str] | None = None,
     rules: SiteRules | None = None,
     on_bytes: Callable[[int], None] = lambda count: None,
+    on_offset: Callable[[str, int, int], None] = lambda path, offset, size: None,
     on_complete: Callable[[], None] = lambda: None,
 ) -> None:
     """
@@ -69,6 +70,7 @@ def upload(
     :param part_path: gives the final path of the part of a number, where the output is split
     :param rules: how the site is to be treated
     :param on_bytes: told the size of every block that was sent
+    :param on_offset: told from time to time of which file the site has taken how many bytes, of how many
     :param on_complete: called when all files are in place, before another delivery may replace them; only where no
         success file follows
     :raises RejectedError: where a folder is missing, a right is lacking, or a name is taken and must not be
@@ -85,7 +87,7 @@ def upload(
         part_path=part_path,
         on_complete=on_complete,
     )
-    delivery = _Delivery(files, publication, on_bytes)
+    delivery = _Delivery(files, publication, on_bytes, on_offset)
     reconnecting(connect, delivery.advance, lambda: delivery.progress)
 
 
@@ -96,6 +98,7 @@ class _Delivery:
     files: Sequence[Upload]
     publication: Publication
     on_bytes: Callable[[int], None]
+    on_offset: Callable[[str, int, int], None]
     prepared: bool = False
     asked_for_space: bool = False
     sent: int = 0
@@ -162,6 +165,7 @@ class _Delivery:
 
         def note(offset: int) -> None:
             self.offset = max(offset, self.offset)
+            self.on_offset(file.remote_path, offset, file.size)
             lock.keep(session)
 
         failed = f"the upload of {file.remote_path} failed"
