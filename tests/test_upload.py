@@ -600,7 +600,7 @@ def test_holes_near_the_end_are_noticed(folder: Path) -> None:
     assert contents(folder / "inbox") == {"a.csv": content}
 
 
-def test_only_the_tail_is_read_back(folder: Path) -> None:
+def test_only_the_tail_is_read_back_in_the_same_try(folder: Path) -> None:
     asked: list[int] = []
 
     class Reading(Folder):
@@ -608,12 +608,37 @@ def test_only_the_tail_is_read_back(folder: Path) -> None:
             asked.append(size)
             return super().read(file_obj, offset, size)
 
+        def write(self, file_obj: object, offset: int, data: bytes) -> Any:
+            if offset > 25_000_000 and not self.is_lock(file_obj) and not cut:
+                cut.append(True)
+                self.connection.abort()
+                raise asyncssh.SFTPConnectionLost("gone")
+            return super().write(file_obj, offset, data)
+
+    cut: list[bool] = []
     content = random.Random(2).randbytes(30_000_000)
-    Path(temporary(str(folder / "inbox" / "a.csv"), 1, content)).write_bytes(content[:25_000_000])
     with SftpServer(folder, files=Reading) as server:
         send(server, {"a.csv": content})
-        assert sum(size for _, _, size in server.written) == 5_000_000
+        assert sum(size for _, _, size in server.written) < 30_000_000 + TAIL
+    assert cut
     assert TAIL <= sum(asked) < TAIL + BLOCK
+    assert contents(folder / "inbox") == {"a.csv": content}
+
+
+@pytest.mark.parametrize("verify", ["size", "read_back"])
+def test_what_an_earlier_try_has_left_is_compared_as_a_whole(verify: str, folder: Path) -> None:
+    content = random.Random(2).randbytes(TAIL + 2_000_000)
+    left = Path(temporary(str(folder / "inbox" / "a.csv"), 1, content))
+    left.write_bytes(content[:-500_000])
+    with SftpServer(folder) as server:
+        send(server, {"a.csv": content}, verify=verify)
+        assert sum(size for _, _, size in server.written) == 500_000
+        assert contents(folder / "inbox") == {"a.csv": content}
+        left.write_bytes(b"?" + content[1:-500_000])
+        with fails(TransientError, "expected the SHA-256"):
+            send(server, {"a.csv": content}, verify=verify)
+        assert not left.exists()
+        send(server, {"a.csv": content}, verify=verify)
     assert contents(folder / "inbox") == {"a.csv": content}
 
 

@@ -20,7 +20,7 @@ from demo.airflow_home import CONFIGURATION, USER, AirflowHome, free_port
 from demo.components import Component, Components, components
 
 REPO = Path(__file__).parents[2]
-PATIENCE = 120.0
+PATIENCE = 300.0
 
 
 @dataclass

@@ -28,7 +28,7 @@ def send(
     failed: str,
     on_bytes: Callable[[int], None],
     on_offset: Callable[[int], None],
-) -> None:
+) -> int:
     """
     Send a file, from where an earlier try of the same contents ended.
 
@@ -39,22 +39,24 @@ def send(
     :param failed: how an error in the middle begins
     :param on_bytes: told the size of every block that was sent
     :param on_offset: told from time to time how many bytes have safely arrived
+    :return: how many bytes were there already and are taken on trust: those before the tail that was compared
     :raises TransientError: if not all of it arrived
     """
     with source() as reader:
-        offset = _arrived(session, path, reader, size)
+        offset, trusted = _arrived(session, path, reader, size)
         on_offset(offset)
         if offset < size or not size:
             _write(session, path, reader, offset, failed, on_bytes, on_offset)
     # A site's success at the close proves nothing.
     require_arrived(session, path, size)
+    return trusted
 
 
-def _arrived(session: Session, path: str, reader: BinaryIO, size: int) -> int:
-    """Tell up to where what is there is right: its tail is read back and compared."""
+def _arrived(session: Session, path: str, reader: BinaryIO, size: int) -> tuple[int, int]:
+    """Tell up to where what is there is right, and where the tail begins that was read back and compared."""
     found = size_of(session, path) or 0
     if not 0 < found <= size:
-        return 0
+        return 0, 0
     start = max(found - TAIL, 0)
     reader.seek(start)
     try:
@@ -65,9 +67,9 @@ def _arrived(session: Session, path: str, reader: BinaryIO, size: int) -> int:
         raise
     except PersadoError:
         # A site where one may write and not read: nothing can be trusted.
-        return 0
+        return 0, 0
     # What differs from the beginning of the tail on is no tail of this file.
-    return start + same if same else 0
+    return (start + same, start) if same else (0, 0)
 
 
 def _same(there: paramiko.SFTPFile, reader: BinaryIO, size: int) -> int:

@@ -8,6 +8,7 @@ is taken up where it ended, in the same try or in a later one of the same delive
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -24,6 +25,8 @@ from persado.pipeline.transfer import send
 from persado.pipeline.verification import verify
 
 __all__ = ["Upload", "temporary_path", "upload"]
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -101,6 +104,7 @@ class _Delivery:
     on_offset: Callable[[str, int, int], None]
     prepared: bool = False
     asked_for_space: bool = False
+    compare: bool = False
     sent: int = 0
     offset: int = 0
 
@@ -140,7 +144,7 @@ class _Delivery:
                 self.prepared = True
             while self.sent < len(self.files):
                 self._send(session, self.files[self.sent], temporary[self.sent])
-                self.sent, self.offset = self.sent + 1, 0
+                self.sent, self.offset, self.compare = self.sent + 1, 0, False
             publication.advance(session, self.arriving)
 
     def _check_space(self, session: Session) -> None:
@@ -168,7 +172,13 @@ class _Delivery:
             self.on_offset(file.remote_path, offset, file.size)
             lock.keep(session)
 
-        failed = f"the upload of {file.remote_path} failed"
-        send(session, path, file.open, file.size, failed=failed, on_bytes=self.on_bytes, on_offset=note)
-        if self.rules.verify != "size":
-            verify(session, path, file.size, file.sha256, self.rules.verify, on_read=lambda: lock.keep(session))
+        failed, own = f"the upload of {file.remote_path} failed", self.offset
+        trusted = send(session, path, file.open, file.size, failed=failed, on_bytes=self.on_bytes, on_offset=note)
+        how = self.rules.verify
+        if trusted > own:
+            # Nobody knows what has become of an earlier try's bytes since then.
+            self.compare = True
+            _LOG.info("%s: part of it is of an earlier try; all of it is compared", file.remote_path)
+        if how != "size" or self.compare:
+            how = "server_hash" if how == "size" else how
+            verify(session, path, file.size, file.sha256, how, on_read=lambda: lock.keep(session))
