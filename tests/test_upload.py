@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import errno
 import io
+import os
 import random
 import socket
 import threading
+import time
 from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -23,10 +25,11 @@ from support.site_folder import contents
 from support.stubs import answering
 
 from persado.errors import RejectedError, TransientError
-from persado.pipeline import reconnect
+from persado.pipeline import reconnect, site_lock
 from persado.pipeline.hidden_names import lock_path
 from persado.pipeline.reconnect import ATTEMPTS
 from persado.pipeline.site import connect
+from persado.pipeline.site_lock import Holder
 from persado.pipeline.transfer import BLOCK, TAIL
 from persado.pipeline.upload import Upload, upload
 from persado.settings.quirks import Quirks
@@ -414,6 +417,38 @@ def test_another_machine_of_the_site_behind_the_same_name(folder: Path, tmp_path
         send(server, {"b.csv": SMALL, "a.csv": NOISE}, done="a.csv.DONE")
     assert "b.csv" not in contents(folder / "inbox")
     assert contents(other, locks=True) == {}
+
+
+def test_a_lock_from_the_future(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The site's clock was set back; who holds the lock is dead all the same."""
+    monkeypatch.setattr(site_lock, "STALE", 1.0)
+    lock = folder / lock_path("/inbox/a.csv").lstrip("/")
+    lock.write_bytes(Holder("f" * 16, "f" * 16).write())
+    os.utime(lock, (time.time() + 1e6, time.time() + 1e6))
+    with SftpServer(folder) as server:
+        send(server, {"a.csv": SMALL})
+    assert contents(folder / "inbox", locks=True) == {"a.csv": SMALL}
+
+
+def test_a_try_that_comes_back_when_the_next_one_has_begun_touches_nothing(folder: Path) -> None:
+    begun = folder / temporary("/inbox/a.csv", 1, NOISE).lstrip("/")
+
+    class Overtaking(Folder):
+        def write(self, file_obj: object, offset: int, data: bytes) -> Any:
+            if offset > 1_000_000 and not self.is_lock(file_obj):
+                lock = folder / lock_path("/inbox/a.csv").lstrip("/")
+                lock.write_bytes(Holder(DELIVERY, "f" * 16).write())
+                begun.unlink()
+                begun.write_bytes(b"the next try's")
+                self.connection.abort()
+                raise asyncssh.SFTPConnectionLost("gone")
+            return super().write(file_obj, offset, data)
+
+    with SftpServer(folder, files=Overtaking) as server:
+        with fails(TransientError, "another try of this delivery has begun to write the same names"):
+            send(server, {"a.csv": NOISE})
+        assert len(server.logins) == 2
+    assert begun.read_bytes() == b"the next try's"
 
 
 # A connection that breaks or falls silent
