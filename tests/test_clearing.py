@@ -122,7 +122,7 @@ def test_an_upload_that_was_cut_off_says_how_far_it_was(
     told = re.search(r"try 1 had sent ([\d,]+) of ([\d,]+) bytes of /inbox/out.csv; going on", log)
     assert told is not None
     sent, size = (int(number.replace(",", "")) for number in told.groups())
-    assert 0 < sent < 1_000_000 < size == len(project.arrived()["out.csv"])
+    assert 0 < sent < size == len(project.arrived()["out.csv"])
     assert sum(count for path, _, count in project.site.written if "0000001" in path) < size
     assert set(project.arrived()) == {"out.csv", "out.csv.DONE"}
     # What is done is nothing to go on from.

@@ -16,6 +16,7 @@ from typing import Any
 import asyncssh
 import pytest
 from support.expect import WRONG, fails, nothing_left_behind, short_pauses  # noqa: F401 - fixtures
+from support.proftpd import Proftpd
 from support.sftp_server import ACCOUNT, PASS_PHRASE, Door, Folder, SftpServer
 from support.ssh_keys import private_text, public_line, ssh_key
 from support.sshd import Sshd
@@ -238,6 +239,18 @@ def test_a_site_that_takes_no_keys_gets_the_pass_phrase(folder: Path) -> None:
     with SftpServer(folder) as server:
         log_in(server.site(private_key=private_text(ssh_key())))
         assert server.logins == ["password"]
+
+
+def test_a_site_that_asks_for_both(folder: Path, tmp_path: Path) -> None:
+    key = ssh_key("ecdsa-sha2-nistp256", "both")
+    (tmp_path / "known").write_bytes(key.export_public_key("rfc4716"))
+    options = (f"SFTPAuthorizedUserKeys file:{tmp_path / 'known'}", "SFTPAuthMethods publickey+password")
+    with Proftpd(folder, tmp_path / "proftpd", *options) as server:
+        log_in(server.site(private_key=private_text(key)))
+        with fails(RejectedError, "the site takes the login by password, which this connection does not have"):
+            log_in(server.site(private_key=private_text(key), password=None))
+        with fails(RejectedError, "The pass phrase or the account is wrong; it was tried once"):
+            log_in(server.site(private_key=private_text(key), password=WRONG))
 
 
 def test_no_secret_at_all(folder: Path) -> None:
@@ -518,6 +531,16 @@ def test_a_server_that_hangs_up_at_the_keys() -> None:
 def test_unknown_hosts(host: str) -> None:
     with fails((ConfigurationError, TransientError), f"{ACCOUNT}@{host}:22"):
         log_in(quick(22, host=host))
+
+
+def test_a_server_whose_key_signs_by_sha1_only(folder: Path, tmp_path: Path) -> None:
+    key = tmp_path / "old"
+    subprocess.run(["ssh-keygen", "-q", "-t", "rsa", "-N", "", "-f", key], check=True)
+    with (
+        Sshd(folder, tmp_path / "sshd", "HostKeyAlgorithms ssh-rsa", f"HostKey {key}") as server,
+        fails(ConfigurationError, "no acceptable host key", "SHA-1", "ask Persado to bring the site up to date"),
+    ):
+        log_in(server.site(host_key=key.with_suffix(".pub").read_text()))
 
 
 def test_an_old_server_shares_no_algorithm(folder: Path) -> None:
