@@ -214,10 +214,11 @@ def test_what_arrived_is_verified(verify: str, server: Server, folder: Path, cap
 def test_what_arrived_wrong_gets_no_name(
     verify: str, server: Server, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def send_and_spoil(*arguments: Any, **options: Any) -> None:
-        arrive(*arguments, **options)
+    def send_and_spoil(*arguments: Any, **options: Any) -> int:
+        trusted = arrive(*arguments, **options)
         (left,) = (folder / "inbox").glob(".persado-*.part")
         left.write_bytes(LARGE[:-1] + b"?")
+        return trusted
 
     arrive = transfer.send
     (folder / "inbox" / "a.csv").write_bytes(b"old")

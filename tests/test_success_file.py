@@ -89,7 +89,7 @@ def test_no_done_for_a_file_of_another_size(size: int, inbox: Path) -> None:
 def test_no_done_for_a_file_that_is_gone(inbox: Path) -> None:
     with (
         SftpServer(inbox.parent) as server,
-        fails(RejectedError, "cannot look at /inbox/c.csv: no such file", "quirks: {stat_after_rename: false}."),
+        fails(RejectedError, "/inbox/c.csv: no such file at the site", "quirks: {stat_after_rename: false}."),
     ):
         write(server, {"a.csv": 3, "c.csv": 1})
     assert names(inbox) == {"a.csv", "b.csv"}
@@ -145,7 +145,7 @@ def test_a_receiver_that_takes_all_at_once_and_a_try_that_was_cut_off_right_afte
         assert taken == [b"/inbox/a.csv.DONE"]
         assert {path.name for path in inbox.iterdir()} == {"b.csv"}
         # Without that try's lock, a file that is gone is no success.
-        with fails(RejectedError, "cannot look at /inbox/a.csv: no such file"):
+        with fails(RejectedError, "/inbox/a.csv: no such file at the site"):
             write(server, {"a.csv": 3, "b.csv": 0})
 
 

@@ -238,7 +238,7 @@ def test_a_site_that_takes_files_when_they_have_their_names(folder: Path) -> Non
     files, quirks = {"a.csv": NOISE, "b.csv": SMALL}, Quirks(stat_after_rename=False)
     with SftpServer(folder, files=Taking) as server:
         send(server, files, done="a.csv.DONE", quirks=quirks)
-        with fails(RejectedError, "cannot look at /inbox/a.csv: no such file"):
+        with fails(RejectedError, "/inbox/a.csv: no such file at the site"):
             finish(server, files, "a.csv.DONE")
         finish(server, files, "a.csv.DONE", quirks=quirks)
     arrived = {f"taken-{name}": content for name, content in files.items()}

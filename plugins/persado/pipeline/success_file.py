@@ -11,7 +11,7 @@ from persado.errors import PersadoError, RejectedError
 from persado.pipeline.hidden_names import temporary_path
 from persado.pipeline.receipt import DeliveredFile
 from persado.pipeline.reconnect import Connect, reconnecting
-from persado.pipeline.remote_files import kind, opened, removed_on_error, rename, require_arrived, require_size
+from persado.pipeline.remote_files import kind, opened, removed_on_error, rename, require_arrived, require_size, size_of
 from persado.pipeline.site import Session
 from persado.pipeline.site_errors import ConnectionLostError, site_errors
 from persado.pipeline.site_lock import SiteLock, fingerprint
@@ -19,6 +19,10 @@ from persado.pipeline.site_rules import SiteRules
 from persado.pipeline.verification import verify
 
 SEND_ANEW = "To send the delivery anew, clear the task 'extract' (or 'deliver') with all downstream tasks"
+SEND_AGAIN = (
+    "To send it again, clear the task 'upload' (or 'deliver') with all downstream tasks; if that finds no staged file, "
+    "clear 'extract'"
+)
 
 _LOG = logging.getLogger(__name__)
 
@@ -141,15 +145,13 @@ def look(session: Session, file: DeliveredFile, rules: SiteRules, *, thoroughly:
     :raises RejectedError: if it is gone, or holds something else
     :raises TransientError: if it has another size and its bytes were not to be compared
     """
+    if size_of(session, file.remote_path) is None:
+        raise RejectedError(
+            f"{file.remote_path}: no such file at the site. If it takes files as soon as they have their names, set "
+            f"quirks: {{stat_after_rename: false}}. {SEND_ANEW if thoroughly else SEND_AGAIN}"
+        )
     if not thoroughly:
-        try:
-            require_size(session, file.remote_path, file.bytes)
-        except RejectedError as error:
-            raise RejectedError(
-                f"{error}. If the site takes files as soon as they have their names, set quirks: {{stat_after_rename: "
-                "false}. To send it again, clear the task 'upload' (or 'deliver') with all downstream tasks; if that "
-                "finds no staged file, clear 'extract'"
-            ) from error
+        require_size(session, file.remote_path, file.bytes)
         return
     how = rules.verify if rules.verify != "size" else "server_hash"
     try:
