@@ -29,7 +29,7 @@ def serving(layout: Layout) -> Iterator[Site]:
         yield site
     finally:
         server.terminate()
-        assert server.wait(10) == 0
+        assert server.wait(60) == 0
 
 
 @contextmanager

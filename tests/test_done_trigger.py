@@ -205,7 +205,7 @@ def wait_until(true: Callable[[], bool]) -> None:
     """Wait for what comes about in another thread."""
     import time
 
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while not true():
         assert time.monotonic() < deadline
         time.sleep(0.01)

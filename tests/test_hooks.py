@@ -313,7 +313,7 @@ def test_a_connection_that_broke_is_opened_again(reach: Any, server: SftpServer)
     hook = PersadoHook()
     broken = hook.get_conn()
     server.hang_up()
-    broken._transport.join(2)
+    broken._transport.join(30)
     assert hook.list_directory("/inbox") == ["a.csv", "sub"]
     assert hook.conn is None
     hook.get_conn().close()

@@ -579,7 +579,7 @@ def test_a_session_is_no_longer_open_when_the_site_hangs_up(folder: Path) -> Non
         server.hang_up()
         with fails(TransientError, "the connection was lost"), site_errors("looking around"):
             session.normalize(".")
-        session._transport.join(2)
+        session._transport.join(30)
         assert not session.open_still
 
 

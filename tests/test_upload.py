@@ -744,7 +744,7 @@ def clogging(port: int, after: int) -> Iterator[int]:
         for site in sites:
             site.shutdown(socket.SHUT_RDWR)
     for pump in pumps:
-        pump.join(5)
+        pump.join(60)
     for site in sites:
         site.close()
 

@@ -48,7 +48,7 @@ class _Line:
 
     def end(self) -> None:
         for thread in self._threads:
-            thread.join(5)
+            thread.join(60)
         self._site.close()
 
     def _up(self, after: int) -> None:

@@ -87,7 +87,7 @@ def _wait(folder: Path, server: subprocess.Popen[bytes]) -> None:
 def _end(server: subprocess.Popen[bytes]) -> None:
     server.send_signal(signal.SIGINT)  # the fast shutdown
     try:
-        server.wait(10)
+        server.wait(60)
     except subprocess.TimeoutExpired:
         server.kill()
         server.wait()

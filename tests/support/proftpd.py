@@ -100,7 +100,7 @@ class Proftpd:
 
     def __exit__(self, *exc_info: object) -> None:
         self._process.terminate()
-        self._process.wait(10)
+        self._process.wait(60)
 
     def _write(self, name: str, text: str) -> Path:
         path = self._home / name

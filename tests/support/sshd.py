@@ -87,7 +87,7 @@ class Sshd:
 
     def __exit__(self, *exc_info: object) -> None:
         self._process.terminate()
-        self._process.wait(10)
+        self._process.wait(60)
 
     def _write(self, name: str, text: str) -> Path:
         path = self._home / name
@@ -104,7 +104,7 @@ def free_port() -> int:
 
 def await_listener(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
     """Wait until a server that was started takes connections."""
-    end = time.monotonic() + 10
+    end = time.monotonic() + 60
     while time.monotonic() < end and process.poll() is None:
         try:
             socket.create_connection(("127.0.0.1", port), 1).close()

@@ -71,10 +71,10 @@ class Worker:
 
     def kill(self) -> None:
         """Send it SIGKILL, and return when it is gone."""
-        self._started.wait(10)
+        self._started.wait(60)
         with self._killing:
             signal.pidfd_send_signal(self._descriptor, signal.SIGKILL)
-            select.select([self._descriptor], [], [], 10)
+            select.select([self._descriptor], [], [], 60)
 
     def outcome(self) -> Outcome:
         """Wait for its end."""
@@ -83,7 +83,7 @@ class Worker:
         except (EOFError, ConnectionResetError):
             error, grown = None, 0
         self._receiver.close()
-        self._process.join(30)
+        self._process.join(120)
         code = self._process.exitcode
         assert code in (0, -9), f"the worker ended with {code}"
         self._process.close()
