@@ -220,6 +220,7 @@ class SiteLock:
         """
         if not self._held:
             return True
+        finishing = self._me.finishing
         try:
             if not self._is_mine(session):
                 return True
@@ -230,8 +231,10 @@ class SiteLock:
                 placed = self._me.placed if placed is None else placed
                 self._me = replace(self._me, placed=placed, given_up=True, finishing=False)
                 self._write(session)
-        except PersadoError:
-            return False
+        except PersadoError as error:
+            # That the success file's temporary name is gone would prove, by a lock that says so still, that it has its
+            # final one.
+            return not (finishing or isinstance(error, TakenOverError))
         finally:
             self._held = False
         return True
