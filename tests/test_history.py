@@ -71,12 +71,12 @@ def spoil_the_newest_record() -> None:
 
 
 def test_an_orchestration_without_a_record(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
-    project.describe("silent", "SELECT 1", settings=SETTINGS)
-    assert main(["history", "silent"]) == 0
+    project.describe("never_sent", "SELECT 1", settings=SETTINGS)
+    assert main(["history", "never_sent"]) == 0
     assert "nothing has been delivered yet" in capsys.readouterr().out
-    assert main(["history", "persado://silent_site/other"]) == 0
-    assert main(["history", "silnet"]) == 1
-    assert "Did you mean 'silent'?" in capsys.readouterr().err
+    assert main(["history", "persado://never_sent_site/other"]) == 0
+    assert main(["history", "never_snet"]) == 1
+    assert "Did you mean 'never_sent'?" in capsys.readouterr().err
 
 
 def test_an_orchestration_whose_files_have_a_mistake_or_are_gone(
