@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from persado.errors import ConfigurationError
 from persado.settings.fields import Strict, mistake, unique
-from persado.settings.problems import read_model
+from persado.settings.reading import read_model
 from persado.settings.yaml_text import parse_yaml
 
 

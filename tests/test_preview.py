@@ -221,7 +221,11 @@ class TestCommand:
         [
             ("SELEC 1", (), 'the query failed: near "SELEC": syntax error'),
             ("{{ params.nothing }}", (), "queries/wrong.sql: Airflow cannot render it: 'dict object' has no attribute"),
-            ("SELECT 1\n{% if %}", (), "queries/wrong.sql:2: Airflow cannot render it: "),
+            (
+                "SELECT 1\n{% include 'none.sql' %}",
+                (),
+                "queries/wrong.sql: Airflow cannot render it: 'none.sql' not found",
+            ),
             ("SELECT 1", ("--param=kin=x",), "--param kin: there is no such parameter. Did you mean 'kind'?"),
             ("SELECT 1", ("--param=kind=7",), "--param kind: 7 is not one of ['a', 'b']"),
             ("SELECT 1", (), "give a value by --param kind=...: this parameter has no default"),

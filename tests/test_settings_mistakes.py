@@ -1,6 +1,8 @@
 """A corpus of mistakes: each gives one line with file, line, what is wrong and how to mend it, and hides nothing."""
 
 import re
+import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +12,6 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from persado.errors import ConfigurationError
 from persado.settings import load
 
 # A small folder of configuration that is right, in which the tests make one thing wrong.
@@ -168,12 +169,36 @@ MISTAKES = {
     ),
     "infinity": in_orchestration('default: "2026-01-01"', "default: .inf", 13, ".inf", "in quotes"),
     "no such day": in_orchestration("start_date: 2026-01-01", "start_date: 2026-02-30", 14, "no day 2026-02-30"),
+    "tab after a dash": in_template("- {name: Hashed_Email}", "-\t{name: Hashed_Email}", 4, "spaces, not with tabs"),
+    "no-break space": in_orchestration("execution: chained", "execution:\u00a0chained", 9, "'\\xa0'", "like a space"),
+    "byte-order mark inside": in_orchestration("query:", "\ufeffquery:", 2, "'\\ufeff'", "Remove it"),
+    "line separator": in_orchestration("The whole", "The\u2028whole", 1, "'\\u2028'", "Remove it"),
+    "star": in_orchestration("on_empty: fail", "on_empty: *", 11, "no valid YAML", "in quotes"),
+    "bracket too many": in_orchestration("{fail_below: 1}", "{fail_below: 1}}", 10, "closed that was not opened"),
+    "Windows path": in_orchestration("The whole", '"C:\\Users"', 1, "no valid YAML", "single quotes"),
+    "Norway": in_template("from: birthdate", "value: NO", 5, "columns[1].value: YAML reads NO as false.", "in quotes"),
+    "capital truth": in_template("from: birthdate", "value: TRUE", 5, "YAML reads TRUE as true. Write true"),
+    "plus": in_template("from: birthdate", "value: +49", 5, "YAML reads +49 as 49. Write 49"),
+    "Norway in a parameter": in_orchestration(
+        'type: string, default: "2026-01-01"', "default: off", 13, "params.since.default: YAML reads off as false."
+    ),
     # keys
     "misspelt key": in_orchestration("query:", "quary:", 2, "unknown key 'quary'. Did you mean 'query'? Known keys: "),
     "unlike any key": in_orchestration("on_empty: fail", "zzz: 1", 11, "unknown key 'zzz'. Known keys: description, "),
     "capital letter": in_orchestration("execution:", "Execution:", 9, "Did you mean 'execution'?"),
     "misspelt setting": in_destination("  header:", "  hedder:", 7, "settings: unknown key 'hedder'", "'header'"),
-    "setting at the top": in_destination("pool: persado_site", "line_ending: LF", 11, "unknown key 'line_ending'"),
+    "setting at the top": in_destination(
+        "pool: persado_site", "line_ending: LF", 11, "'line_ending' is a setting. Move it under 'settings:'."
+    ),
+    "key among settings": in_template('null_text: ""', "contract: loyal", 7, "'contract' is no setting."),
+    "key of another file": in_orchestration("on_empty: fail", "destination: persado", 11, "but of a data template."),
+    "another word for a key": in_orchestration(
+        "{schedule:", "{cron:", 5, "workflow: unknown key 'cron'. Did you mean 'schedule'?"
+    ),
+    "setting above one's level, like one's own": in_orchestration(
+        "  line_ending: LF", "  encoding: zip", 8, "settings: 'encoding' is set by the destination or the data template"
+    ),
+    "very long key": in_orchestration("on_empty", "o" * 900, 11, f"unknown key '{'o' * 60}…'."),
     "misspelt access": in_destination("business_users", "busines_users", 10, "access: unknown key", "'business_users'"),
     "name in Python": in_template("from: birthdate", "from_: birthdate", 5, "unknown key 'from_'", "'from'"),
     "misspelt in a column": in_template(
@@ -202,6 +227,7 @@ MISTAKES = {
     "switch for a text": in_template('null_text: ""', "null_text: no", 7, "a text, got false", "Put it in quotes"),
     "null for a text": in_template('null_text: ""', "null_text: NULL", 7, "a text, got null", "in quotes"),
     "text for a number": in_orchestration("fail_below: 1", 'fail_below: "1"', 10, "rows.fail_below", "without quotes"),
+    "thousands": in_orchestration("fail_below: 1", 'fail_below: "1,000"', 10, "got '1,000'. Write digits only."),
     "fraction for a number": in_orchestration("fail_below: 1", "fail_below: 1.5", 10, "whole number", "got 1.5"),
     "negative number": in_orchestration("fail_below: 1", "fail_below: -1", 10, "of at least 0", "got -1"),
     "text for keys": in_destination("{business_users: true, limited_pii: false}", "all", 10, "{business_users, limit"),
@@ -342,6 +368,12 @@ MISTAKES = {
     "schema elsewhere": in_orchestration(
         "type: string", '"$ref": "https://example.com/a.json"', 13, "params.since", "cannot be used"
     ),
+    "misspelt keyword": in_orchestration(
+        "type: string", "tipe: string", 13, "params.since.tipe", "Did you mean 'type'?"
+    ),
+    "a schema's schema": in_orchestration(
+        "type: string", "schema: {}", 13, "params.since.schema", "Airflow cannot take"
+    ),
     "parameter's name": in_orchestration("  since:", "  since when:", 13, "letters, digits and _", "Rename"),
     "reserved parameter": in_orchestration("  since:", "  dry_run:", 13, "params.dry_run", "every orchestration"),
     "unknown type in a contract": in_contract("md5_hex", "md5", 3, "columns[0].type", "Did you mean 'md5_hex'?"),
@@ -355,6 +387,7 @@ MISTAKES = {
     "no such contract": in_template(
         "contract: loyal", "contract: royal", 9, "contracts/royal.yaml", "Did you mean 'loyal'?"
     ),
+    "no such transform": in_template("contract: loyal", "transform: mine:f", 9, "there is no file mine.py"),
     "no such query": in_orchestration(
         "segment.sql", "segments.sql", 2, "queries/segments.sql", "Did you mean 'segment.sql'?"
     ),
@@ -404,22 +437,12 @@ def test_a_mistake_gives_one_line_that_says_where_and_what(tmp_path: Path, name:
 
     configuration = load(write_tree(tmp_path, {mistake.file: wrong}))
 
-    place = f"{mistake.file}:{mistake.line}"
-    causes, effects = causes_and_effects(configuration.errors)
-    assert len(causes) == 1, causes
-    assert causes[0].startswith(f"{place}: ")
+    (error,) = configuration.errors
+    assert re.fullmatch(rf"{mistake.file}:{mistake.line}: .+[.?)]", str(error))
     for text in mistake.says:
-        assert text in causes[0]
-    assert all(f"cannot be used until {place} is mended" in effect for effect in effects)
-    assert len(effects) <= 1
+        assert text in str(error)
+    assert str(error).endswith(" (It stops weekly_segment.)") == (mistake.file != ORCHESTRATION)
     assert list(configuration.deliveries) == ["neighbour"]
-
-
-def causes_and_effects(errors: tuple[ConfigurationError, ...]) -> tuple[list[str], list[str]]:
-    texts = [str(error) for error in errors]
-    assert all(re.fullmatch(r"\S+:\d+: .+[.?)]", text) for text in texts), texts
-    effects = [text for text in texts if "cannot be used until" in text]
-    return [text for text in texts if text not in effects], effects
 
 
 def write_tree(folder: Path, changes: Mapping[str, str | bytes | None] | None = None) -> Path:
@@ -506,7 +529,6 @@ def test_every_mistake_is_told(tmp_path: Path) -> None:
         f"{DESTINATION}:2",
         f"{TEMPLATE}:1",
         "orchestrations/another.yaml:2",
-        "orchestrations/third.yaml:4",
         f"{ORCHESTRATION}:1",
         f"{ORCHESTRATION}:2",
     ]
@@ -563,7 +585,7 @@ def test_a_missing_folder(tmp_path: Path, folder: str) -> None:
     errors = load(write_tree(tmp_path, changes)).errors
 
     assert errors
-    assert all(f"there is no file {folder}/" in str(error) or "cannot be used" in str(error) for error in errors)
+    assert all(f"there is no file {folder}/" in str(error) for error in errors)
 
 
 def test_a_misspelt_folder(tmp_path: Path) -> None:
@@ -573,6 +595,96 @@ def test_a_misspelt_folder(tmp_path: Path) -> None:
     (error,) = load(tmp_path).errors
 
     assert str(error) == "orchestration: is a folder that is not read. Did you mean 'orchestrations'? Rename it."
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"), [("destinations", "Destination"), ("data_templates", "data-templates"), ("queries", "query")]
+)
+def test_a_misspelt_folder_is_told_once_with_all_that_it_stops(tmp_path: Path, right: str, wrong: str) -> None:
+    write_tree(tmp_path)
+    (tmp_path / right).rename(tmp_path / wrong)
+
+    (error,) = load(tmp_path).errors
+
+    assert str(error) == (
+        f"{wrong}: is a folder that is not read. Did you mean '{right}'? Rename it. (It stops neighbour,"
+        " weekly_segment.)"
+    )
+
+
+@pytest.mark.parametrize("kind", ["destinations", "data_templates", "orchestrations"])
+@pytest.mark.parametrize("twin", ["{}.yml", "{}.YAML", "{}/x", "{}.yaml.d/x"])
+def test_a_file_that_is_not_read_hides_none_of_its_name(tmp_path: Path, kind: str, twin: str) -> None:
+    name = {"destinations": "persado", "data_templates": "segment", "orchestrations": "weekly_segment"}[kind]
+
+    configuration = load(write_tree(tmp_path, {f"{kind}/{twin.format(name)}": "text"}))
+
+    assert len(configuration.errors) == 1
+    assert list(configuration.deliveries) == ["neighbour", "weekly_segment"]
+
+
+def test_a_folder_that_keeps_its_files_to_itself(tmp_path: Path) -> None:
+    """In a process of another user: root may read everything."""
+    folder = write_tree(tmp_path / "shown" / "to" / "all")
+    script = (
+        "import os, pathlib, sys\nfrom persado.settings import load\n"
+        "folder = pathlib.Path(sys.argv[1])\n"
+        "assert not load(folder).errors\n"  # with all that is imported on the way
+        "for kind, mode in (('orchestrations', 0o444), ('data_templates', 0), ('queries', 0)):\n"
+        "    (folder / kind).chmod(mode)\n"
+        "    if pid := os.fork():\n"
+        "        os.waitpid(pid, 0)\n"
+        "        (folder / kind).chmod(0o755)\n"
+        "    else:\n"
+        "        os.chdir(folder)\n"
+        "        os.getuid() or os.setuid(65534)\n"
+        "        print(*load(pathlib.Path('.')).errors, sep='\\n', flush=True)\n"
+        "        os._exit(0)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script, folder], capture_output=True, text=True, check=False)
+
+    unread, denied = "is no folder that can be read: Permission denied. Mend it.", "cannot be read: Permission denied."
+    assert (done.stdout.splitlines(), done.stderr) == (
+        [
+            f"orchestrations: {unread}",
+            f"data_templates: {unread} (It stops neighbour, weekly_segment.)",
+            f"queries/plain.sql:1: {denied} Check the file's permissions. (It stops neighbour.)",
+            f"queries/segment.sql:1: {denied} Check the file's permissions. (It stops weekly_segment.)",
+        ],
+        "",
+    )
+
+
+def test_a_file_too_large_to_be_one(tmp_path: Path) -> None:
+    (error,) = load(write_tree(tmp_path, {"orchestrations/b.yaml": "#" * 5_000_001})).errors
+
+    assert str(error) == "orchestrations/b.yaml:1: is larger than 5,000,000 bytes. Is it the right file?"
+
+
+@pytest.mark.parametrize(
+    ("query", "line", "says"),
+    [
+        ("SELECT '{{ ds '", 1, "unexpected char"),
+        ("SELECT 1\n{% if true %}\n", 2, "looking for the following tags"),
+        ("SELECT 1\n\n{% fro x in y %}", 3, "unknown tag 'fro'"),
+        ("SELECT '{{ ds | upercase }}'", 1, "No filter named 'upercase'"),
+        ("SELECT 1 {# later", 1, "Missing end of comment tag"),
+    ],
+)
+def test_a_query_that_is_no_template(tmp_path: Path, query: str, line: int, says: str) -> None:
+    (error,) = load(write_tree(tmp_path, {"queries/segment.sql": query})).errors
+
+    assert str(error).startswith(f"queries/segment.sql:{line}: is no valid Jinja template: ")
+    assert says in str(error)
+    assert str(error).endswith("{% raw %} and {% endraw %}. (It stops weekly_segment.)")
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["SELECT '{{ params.since }}'", "{% do x.append(1) %}", "SELECT '{{ logical_date | ds_nodash }}'", "SELECT '{ }}'"],
+)
+def test_a_query_that_is_one(tmp_path: Path, query: str) -> None:
+    assert load(write_tree(tmp_path, {"queries/segment.sql": query})).errors == ()
 
 
 def test_links_that_lead_nowhere(tmp_path: Path) -> None:
@@ -689,10 +801,10 @@ def test_orchestrations_that_would_set_each_other_going_for_ever(tmp_path: Path)
         },
     )
     configuration = load(tmp_path)
-    then = "so that each delivery would set the next one going, for ever. Take one of them out."
-    assert [str(error).removesuffix(then) for error in configuration.errors] == [
-        "orchestrations/third.yaml:5: workflow: is a circle: third waits for weekly_segment waits for third, ",
-        f"{ORCHESTRATION}:5: workflow: is a circle: weekly_segment waits for third waits for weekly_segment, ",
-    ]
+    (error,) = configuration.errors
+    assert str(error) == (
+        "orchestrations/third.yaml:5: workflow: is a circle: third waits for weekly_segment waits for third, so that each"
+        " delivery would set the next one going, for ever. Take one of them out. (It stops weekly_segment.)"
+    )
     # Who only waits for one of them is no part of it.
     assert list(configuration.deliveries) == ["neighbour"]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
 import textwrap
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +14,10 @@ import duckdb
 import pandas as pd
 import pyarrow as pa
 import pytest
+from support import postgres
 from support.tabular import settings
 
-from persado.errors import ConfigurationError
+from persado.errors import ConfigurationError, PersadoError
 from persado.pipeline.formatted import formatted_text
 from persado.pipeline.rows import Rows
 from persado.pipeline.selection import Selection
@@ -25,16 +28,22 @@ SECRET = "jane.doe@example.com"
 
 
 def sent(function: Any, sql: str, tmp_path: Path, **given: Any) -> str:
-    """Give the file that a query makes through a function, written as the body of `f(frame)`."""
+    """Give the file that a query in DuckDB makes through a function, written as the body of `f(frame)`."""
+    with duckdb.connect() as connection:
+        return made(function, sql, tmp_path, connection, **given)
+
+
+def made(function: Any, sql: str, tmp_path: Path, connection: Any, **given: Any) -> str:
+    """Give the file that a query in any database makes through a function."""
     (tmp_path / "mine.py").write_text(
-        "import datetime, decimal\nimport pandas as pd\nimport pyarrow as pa\n"
+        "import datetime, decimal\nimport numpy as np\nimport pandas as pd\nimport pyarrow as pa\n"
         f"def f(frame):\n{textwrap.indent(textwrap.dedent(function), '    ')}\n"
     )
     columns = tuple(Column.model_validate(column) for column in given.pop("columns", ())) or None
     selection = Selection(
         transform="mine:f", transform_folder=tmp_path, columns=columns, contract=given.pop("contract", None)
     )
-    with duckdb.connect() as connection, formatted_text(connection, sql, selection, settings(**given)) as text:
+    with formatted_text(connection, sql, selection, settings(**given)) as text:
         return b"".join(block for _, _, block in text.blocks).decode()
 
 
@@ -66,6 +75,13 @@ def test_the_function_gets_arrow_backed_types_and_what_it_leaves_alone_stays_exa
         ("[datetime.date(2026, 3, 5), None]", ["2026-03-05", ""]),
         ("[1, 'x']", ["1", "x"]),
         ("[b'\\x00\\xff', None]", ["00ff", ""]),
+        ("np.array([0.1, 2], dtype='float32')", ["0.1", "2.0"]),
+        ("pd.Series([np.float32(0.1), np.float16(0.1)], dtype=object)", ["0.1", "0.1"]),
+        ("pd.array([0.1, None], dtype='Float32')", ["0.1", ""]),
+        (
+            "pd.Series([np.datetime64('2026-03-05T01:02:03.123456789'), np.timedelta64(1500, 'ms')], dtype=object)",
+            ["2026-03-05 01:02:03.123456789", "PT1.5S"],
+        ),
         ("pd.Categorical(['x', None])", ["x", ""]),
         ("pd.array([[1, 2], None], dtype=pd.ArrowDtype(pa.list_(pa.int64())))", ['"[1,2]"', ""]),
     ],
@@ -100,11 +116,20 @@ def test_the_contract_looks_at_what_it_made(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("function", "problem"),
     [
-        ("raise ValueError(frame['a'].iloc[0])", "it raised ValueError at mine.py:5"),
-        ("return int(frame['a'].iloc[0])", "it raised ValueError at mine.py:5"),
+        ("raise ValueError(frame['a'].iloc[0])", "it raised ValueError at mine.py:6"),
+        ("return int(frame['a'].iloc[0])", "it raised ValueError at mine.py:6"),
         ("return None", "expected a DataFrame with text as column names, got NoneType"),
         ("return frame['a']", "expected a DataFrame with text as column names, got Series"),
-        ("return pd.DataFrame({1: [1]})", "expected a DataFrame with text as column names, got DataFrame"),
+        ("yield frame", "expected a DataFrame with text as column names, got generator"),
+        ("return pd.DataFrame({1: [1]})", "expected a DataFrame with text as column names, got names of type int"),
+        ("return frame[[]]", "expected a DataFrame with columns, got one without any"),
+        (
+            "return pd.concat([frame, frame], axis=1)",
+            "expected a DataFrame whose columns differ in name, got several named a",
+        ),
+        ("raise SystemExit(frame['a'].iloc[0])", "it raised SystemExit at mine.py:6"),
+        ("return frame.map(lambda value: int(value))", "it raised ValueError at mine.py:6"),
+        ("return f(frame, 1)", "it raised TypeError at mine.py:6"),
     ],
 )
 def test_a_failure_names_function_and_batch_and_no_value(tmp_path: Path, function: str, problem: str) -> None:
@@ -121,15 +146,106 @@ def test_a_later_batch_is_named_with_its_first_row() -> None:
             raise KeyError(SECRET)
         return frame
 
-    result = transformed(rows([1, 2], [3]), fails_later, "m:f")
-    with pytest.raises(ConfigurationError, match=r"^transform m:f, batch 2 \(from row 3\): it raised KeyError at "):
+    result = transformed(rows([1] * 9_000, [2] * 3_000, [3]), fails_later, "m:f")
+    with pytest.raises(ConfigurationError, match=r"^transform m:f, batch 2 \(from row 10001\): it raised KeyError at "):
         list(result.batches)
+
+
+def test_the_function_gets_batches_of_one_size_however_the_driver_cuts_them() -> None:
+    seen: list[int] = []
+
+    def look(frame: pd.DataFrame) -> pd.DataFrame:
+        seen.append(len(frame))
+        return frame
+
+    made = transformed(rows([None], [1], *[[2] * 3_000] * 5, list(range(8_000))), look, "m:f")
+    values = [value for batch in made.batches for value in batch.column(0).to_pylist()]
+    assert seen == [10_000, 10_000, 3_002]
+    assert values == [None, 1, *[2] * 15_000, *range(8_000)]
+
+
+def test_large_values_make_smaller_batches() -> None:
+    seen: list[int] = []
+
+    def look(frame: pd.DataFrame) -> pd.DataFrame:
+        seen.append(len(frame))
+        return frame
+
+    list(transformed(rows(*[["x" * 1_000_000] * 20] * 5), look, "m:f").batches)
+    assert max(seen) <= 40
+    assert sum(seen) == 100
+
+
+DATABASES: dict[str, Any] = {
+    "sqlite": lambda: closing(sqlite3.connect(":memory:")),
+    "duckdb": lambda: closing(duckdb.connect()),
+    "postgres": lambda: closing(postgres.connect()),
+}
+
+
+@pytest.mark.parametrize("database", DATABASES)
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        ("frame['n'] * 2", "2.20"),
+        ("frame['n'] + frame['i']", "4.10"),
+        ("frame['n'] / 4", "0.275"),
+        ("frame['i'] + 1", "4"),
+        ("frame['s'].str.upper()", ""),
+        ("frame['s'].fillna('x')", "x"),
+        ("frame['none'].fillna(0) + 1", "1"),
+        ("frame['decimal'].fillna(0) * 2", "0.00"),
+    ],
+)
+def test_columns_can_be_reckoned_with_whatever_is_in_them(
+    tmp_path: Path, database: str, expression: str, expected: str
+) -> None:
+    sql = """SELECT CAST(1.10 AS NUMERIC(9,2)) AS n, CAST(3 AS INTEGER) AS i, CAST(NULL AS VARCHAR(9)) AS s,
+        CAST(NULL AS INTEGER) AS none, CAST(NULL AS NUMERIC(9,2)) AS decimal"""
+    function = f"return pd.DataFrame({{'x': {expression}, 'y': 'y'}})"
+    knows_types = database != "sqlite"
+    for query, file in ((sql, f"x,y\n{expected},y\n"), (f"{sql} WHERE 1 = 0", "x,y\n")):
+        if "fillna(0)" in expression and not knows_types:
+            continue  # SQLite tells no types: what is NULL alone comes as text
+        with DATABASES[database]() as connection:
+            text = made(function, query, tmp_path, connection)
+        if knows_types and expression != "frame['n'] / 4":  # Arrow and SQLite have their own number of digits
+            assert text == file
+        else:
+            assert text.count("\n") == file.count("\n")
+
+
+def test_a_package_may_be_the_module(tmp_path: Path) -> None:
+    (tmp_path / "pack_of_mine").mkdir()
+    (tmp_path / "pack_of_mine" / "inner.py").write_text("WORD = 'inner'\n")
+    (tmp_path / "pack_of_mine" / "__init__.py").write_text(
+        "from .inner import WORD\ndef f(frame):\n    return frame.assign(a=WORD)\n"
+    )
+    assert load_transform("pack_of_mine:f", tmp_path)(pd.DataFrame({"a": [1]}))["a"].to_list() == ["inner"]
 
 
 def test_every_batch_must_have_the_same_columns() -> None:
-    result = transformed(rows([1], [2]), lambda frame: frame.rename(columns={"a": f"a{frame['a'][0]}"}), "m:f")
-    with pytest.raises(ConfigurationError, match="batch 2: expected the columns of the first batch, a1, got a2"):
+    result = transformed(rows([1] * 10_000, [2]), lambda frame: frame.rename(columns={"a": f"a{frame['a'][0]}"}), "m:f")
+    with pytest.raises(
+        ConfigurationError, match=r"batch 2 \(from row 10001\): expected the columns of the first batch"
+    ):
         list(result.batches)
+
+
+def test_names_that_a_function_makes_of_values_are_not_told(tmp_path: Path) -> None:
+    pivot = "return frame.assign(b=1).pivot(columns='a', values='b')"
+    wanted = [{"name": "b"}]
+    contract = Contract.model_validate({"columns": wanted})
+    for given in ({"columns": wanted}, {"contract": contract}):
+        with pytest.raises(PersadoError, match=r"b.*1 that the query does not have") as caught:
+            sent(pivot, f"SELECT '{SECRET}' AS a", tmp_path, **given)
+        assert SECRET not in str(caught.value)
+    by_batch = transformed(
+        rows(["x"] * 10_000, [SECRET]), lambda frame: pd.DataFrame({name: [1] for name in set(frame["a"])}), "m:f"
+    )
+    with pytest.raises(ConfigurationError, match="missing: 1 that the query does not have; new: 1 that") as mismatch:
+        list(by_batch.batches)
+    assert SECRET not in str(mismatch.value)
 
 
 def test_a_value_without_text_is_named_by_row_and_column(tmp_path: Path) -> None:
@@ -186,8 +302,6 @@ def test_a_configuration_outside_include_finds_airflows_include(
 
 
 def test_all_of_sqlites_types_in_one_column_come_as_text() -> None:
-    import sqlite3
-
     from persado.pipeline.extract import extract
 
     seen: list[Any] = []

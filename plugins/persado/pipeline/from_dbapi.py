@@ -13,11 +13,9 @@ import pyarrow as pa
 from persado.errors import ConfigurationError
 from persado.pipeline.columns import column
 from persado.pipeline.query_errors import Phase, translating
-from persado.pipeline.rows import BATCH_ROWS, ONE_SELECT, Result
+from persado.pipeline.rows import BATCH_BYTES, BATCH_ROWS, ONE_SELECT, Result
 
 FIRST_ROWS = 1_000
-BATCH_BYTES = 1 << 25
-"""How large a batch may become; the rows before tell how many rows that is."""
 
 MakeColumn = Callable[[int, Sequence[Any], int, pa.DataType | None], pa.Array]
 """Holds one batch of a column: its position, the values, the first row's number, the type of the batch before."""
@@ -78,15 +76,18 @@ def open_cursor(connection: Any) -> Any:
     return connection.cursor()
 
 
-def fetch(cursor: Any, columns: Sequence[str], make: MakeColumn) -> Iterator[pa.RecordBatch]:
+def fetch(
+    cursor: Any, columns: Sequence[str], make: MakeColumn, known: Sequence[pa.DataType | None] = ()
+) -> Iterator[pa.RecordBatch]:
     """
     Fetch the rows of an executed query.
 
     :param cursor: the cursor
     :param columns: the names of the columns
     :param make: holds one batch of a column
+    :param known: the types of the columns, where the database tells them; then also an empty result has its types
     """
-    types: list[pa.DataType | None] = [None] * len(columns)
+    types = list(known or [None] * len(columns))
     first_row = 1
     sizes = Sizes()
     while rows := translating(partial(cursor.fetchmany, sizes.wanted), "run"):
@@ -99,6 +100,8 @@ def fetch(cursor: Any, columns: Sequence[str], make: MakeColumn) -> Iterator[pa.
         batch = pa.RecordBatch.from_arrays(arrays, names=list(columns))
         sizes.learn(len(rows), batch.nbytes)
         yield batch
+    if known and first_row == 1:
+        yield pa.RecordBatch.from_arrays([pa.nulls(0, type_) for type_ in types], names=list(columns))
 
 
 class Sizes:

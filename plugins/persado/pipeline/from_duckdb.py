@@ -93,8 +93,12 @@ def _gives_rows(statement: Any) -> bool:
 
 def _batches(relation: Any, names: Sequence[str]) -> Generator[pa.RecordBatch]:
     with translating(lambda: relation.to_arrow_reader(BATCH_ROWS), "run") as reader:
-        while batch := translating(lambda: next(reader, None), "run"):
+        batch = translating(lambda: next(reader, None), "run")
+        if batch is None:  # an empty result has its types, too
+            batch = pa.RecordBatch.from_arrays([pa.nulls(0, type_) for type_ in reader.schema.types], names=list(names))
+        while batch is not None:
             yield batch.rename_columns(list(names))
+            batch = translating(lambda: next(reader, None), "run")
 
 
 def _top_level(name: str, type_: Any, value: str) -> str | None:

@@ -28,6 +28,17 @@ SET bytea_output = 'hex';
 SET cursor_tuple_fraction = 1
 """
 
+_TYPES = {
+    **dict.fromkeys(("int2", "int4", "int8"), pa.int64()),
+    **dict.fromkeys(("float4", "float8"), pa.float64()),
+    **dict.fromkeys(("text", "varchar", "bpchar", "name"), pa.string()),
+    "bool": pa.bool_(),
+    "bytea": pa.binary(),
+    "date": pa.date32(),
+    "timestamp": pa.timestamp("us"),
+    "timestamptz": pa.timestamp("us", "UTC"),
+}
+
 
 @contextmanager
 def read(connection: Any, sql: str, nan_text: str | None) -> Iterator[Result]:
@@ -46,13 +57,14 @@ def read(connection: Any, sql: str, nan_text: str | None) -> Iterator[Result]:
             entries = _described(cursor, sql)
             columns = tuple(entry.name for entry in entries)
             kinds = [_kind(types, entry) for entry in entries]
+            known = [_known(connection, entry) for entry in entries]
             if not types.learned:
-                yield columns, fetch(cursor, columns, _maker(columns, kinds, nan_text))
+                yield columns, fetch(cursor, columns, _maker(columns, kinds, nan_text), known)
                 return
         # Opened anew, a cursor loads the types that were learned.
         with closing(_cursor(connection)) as cursor:
             translating(lambda: cursor.execute(sql), "prepare")
-            yield columns, fetch(cursor, columns, _maker(columns, kinds, nan_text))
+            yield columns, fetch(cursor, columns, _maker(columns, kinds, nan_text), known)
 
 
 @contextmanager
@@ -93,6 +105,16 @@ def _kind(types: PostgresTypes, entry: Any) -> Kind | None:
         return translating(lambda: types.kind(entry.type_code), "prepare")
     except ConfigurationError as error:
         raise ConfigurationError(f"column {entry.name!r}: {error}") from None
+
+
+def _known(connection: Any, entry: Any) -> pa.DataType | None:
+    """Tell the type of a column that may hold nothing but NULL, or nothing at all."""
+    info = connection.adapters.types.get(entry.type_code)
+    if info is None or info.oid != entry.type_code:  # a type of the user's own, or an array
+        return None
+    if info.name == "numeric":
+        return pa.decimal256(76, max(0, entry.scale or 0))
+    return _TYPES.get(info.name)
 
 
 def _maker(columns: Sequence[str], kinds: Sequence[Kind | None], nan_text: str | None) -> MakeColumn:

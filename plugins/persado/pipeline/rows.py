@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -10,6 +10,8 @@ import pyarrow as pa
 from persado.errors import ConfigurationError
 
 BATCH_ROWS = 10_000
+BATCH_BYTES = 1 << 25
+"""How large a batch may become, whatever its rows."""
 
 ONE_SELECT = "the query gives no rows and no columns, or is more than one statement; expected one SELECT statement"
 
@@ -27,6 +29,18 @@ def refuse_twice(columns: tuple[str, ...]) -> None:
         raise ConfigurationError(f"the query gives several columns named {', '.join(twice)}; rename them with AS")
 
 
+def tell(names: Collection[str], tellable: Collection[str]) -> str:
+    """
+    List the names of columns for an error.
+
+    :param names: all of them
+    :param tellable: those that may be shown
+    """
+    shown = [name for name in names if name in tellable]
+    others = len(names) - len(shown)
+    return ", ".join(shown + ([f"{others} that the query does not have"] if others else [])) or "none"
+
+
 @dataclass(frozen=True)
 class Rows:
     """
@@ -35,8 +49,16 @@ class Rows:
     :param columns: the names of the columns, in the query's order
     :param batches: the rows; to be read once, while the connection is open
     :param path: how they are read, for the receipt
+    :param giver: what has made them, for errors
+    :param tellable: the names that errors may show; a function may have made others of values, as a pivot does
     """
 
     columns: tuple[str, ...]
     batches: Iterator[pa.RecordBatch]
     path: str
+    giver: str = "query"
+    tellable: tuple[str, ...] | None = None
+
+    def told(self) -> str:
+        """List the columns for an error."""
+        return tell(self.columns, self.columns if self.tellable is None else self.tellable)

@@ -54,9 +54,12 @@ def selected(rows: Rows, selection: Selection) -> tuple[tuple[str, ...], Iterato
     if selection.transform:
         function = load_transform(selection.transform, selection.transform_folder)
         rows = transformed(rows, function, selection.transform)
-    headers, select = selector(rows.columns, selection.columns)
+    headers, select = selector(rows.columns, selection.columns, giver=rows.giver, told=rows.told())
     batches = map(select, rows.batches)
-    return headers, _checked(batches, ContractCheck(selection.contract, headers)) if selection.contract else batches
+    if selection.contract is None:
+        return headers, batches
+    told = rows.told() if selection.columns is None else ", ".join(headers)
+    return headers, _checked(batches, ContractCheck(selection.contract, headers, told))
 
 
 def _checked(batches: Iterator[pa.RecordBatch], check: ContractCheck) -> Iterator[pa.RecordBatch]:

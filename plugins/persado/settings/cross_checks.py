@@ -8,8 +8,10 @@ from pathlib import Path
 from persado.errors import ConfigurationError
 from persado.settings.delivery import Delivery
 from persado.settings.filename import FilenameTemplate
-from persado.settings.folder import is_file, read_text
+from persado.settings.folder import is_missing, read_text
 from persado.settings.problems import at, did_you_mean
+from persado.settings.sql_template import template_mistake
+from persado.settings.transform_file import find_module, missing_module
 from persado.settings.yaml_text import Source
 
 
@@ -25,25 +27,33 @@ def mistakes(delivery: Delivery, orchestration: Source, data_template: Source) -
     yield from _public_key(delivery)
     yield from _campaign(delivery)
     yield from _columns(delivery, data_template)
+    yield from _transform(delivery, data_template)
     yield from _loop(delivery, orchestration)
 
 
 def _query(delivery: Delivery, source: Source) -> Iterator[ConfigurationError]:
     name = delivery.orchestration.query
-    if not is_file(delivery.query_file):
+    if is_missing(delivery.query_file):
         guess = _similar_file(delivery.config_dir / "queries", name)
         yield at(source, ("query",), f"there is no file queries/{name}.{guess} Add it, or correct the name.")
         return
     try:
-        if not read_text(delivery.query_file, f"queries/{name}").strip():
+        text = read_text(delivery.query_file, f"queries/{name}")
+        if not text.strip():
             yield ConfigurationError(f"queries/{name}:1: is empty. Write the query.")
+        elif wrong := template_mistake(text):
+            line, problem = wrong
+            yield ConfigurationError(
+                f"queries/{name}:{line}: is no valid Jinja template: {problem}. Mend it; braces that are no template go"
+                " between {% raw %} and {% endraw %}."
+            )
     except ConfigurationError as error:
         yield error
 
 
 def _public_key(delivery: Delivery) -> Iterator[ConfigurationError]:
     path = delivery.public_key_file
-    if path is not None and not is_file(path):
+    if path is not None and is_missing(path):
         yield ConfigurationError(
             f"{delivery.origins['pgp_public_key']}: settings.pgp_public_key: there is no file keys/{path.name}."
             f"{_similar_file(path.parent, path.name)} Save the receiver's public key there."
@@ -52,7 +62,7 @@ def _public_key(delivery: Delivery) -> Iterator[ConfigurationError]:
 
 def _similar_file(folder: Path, name: str) -> str:
     try:
-        return did_you_mean(name, [path.relative_to(folder).as_posix() for path in folder.rglob("*")])
+        return did_you_mean(name, [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()])
     except OSError:
         return ""
 
@@ -87,6 +97,13 @@ def _columns(delivery: Delivery, source: Source) -> Iterator[ConfigurationError]
                 f"the contract {delivery.data_template.contract} requires the column {wanted.name!r}, which is not"
                 f" listed.{did_you_mean(wanted.name, names)} Add it.",
             )
+
+
+def _transform(delivery: Delivery, source: Source) -> Iterator[ConfigurationError]:
+    module, _, _ = (delivery.data_template.transform or "").partition(":")
+    if module and find_module(module, delivery.config_dir.parent) is None:
+        message = f"{missing_module(module, delivery.config_dir.parent)}. Add it, or correct the name."
+        yield at(source, ("transform",), message)
 
 
 def _loop(delivery: Delivery, source: Source) -> Iterator[ConfigurationError]:

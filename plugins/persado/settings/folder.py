@@ -11,10 +11,13 @@ from pydantic import BaseModel
 
 from persado.errors import ConfigurationError
 from persado.settings.fields import name_mistake
-from persado.settings.problems import read_model
+from persado.settings.reading import read_model
 from persado.settings.yaml_text import Source, parse_yaml
 
 Model = TypeVar("Model", bound=BaseModel)
+
+# More than any person writes; a limit because the files are read each time that Airflow parses the DAGs.
+_MOST_BYTES = 5_000_000
 
 
 @dataclass(frozen=True)
@@ -39,14 +42,16 @@ class Folder(Generic[Model]):
 
     :param kind: the folder's name
     :param files: the files that were understood, by name
-    :param broken: for the other ones the place of the first mistake, by name
+    :param broken: for the other ones the first mistake, by name
     :param errors: all mistakes
+    :param unread: why the folder as a whole was not read
     """
 
     kind: str
     files: dict[str, Written[Model]] = field(default_factory=dict)
-    broken: dict[str, str] = field(default_factory=dict)
+    broken: dict[str, ConfigurationError] = field(default_factory=dict)
     errors: list[ConfigurationError] = field(default_factory=list)
+    unread: ConfigurationError | None = None
 
 
 def read_folder(config_dir: Path, kind: str, model: type[Model]) -> Folder[Model]:
@@ -59,34 +64,39 @@ def read_folder(config_dir: Path, kind: str, model: type[Model]) -> Folder[Model
     """
     folder = Folder[Model](kind)
     try:
-        paths = sorted((config_dir / kind).iterdir())
+        # Whether each is a folder is asked here, because a folder may be listed and yet keep its files to itself.
+        paths = [(path, path.is_dir()) for path in sorted((config_dir / kind).iterdir())]
     except FileNotFoundError:
         return folder
     except OSError as error:
-        folder.errors.append(ConfigurationError(f"{kind}: is no folder that can be read: {error.strerror}. Mend it."))
-        return folder
-    for path in paths:
-        if path.name.startswith(".") or not (path.is_dir() or path.suffix.lower() in {".yaml", ".yml"}):
+        unread = ConfigurationError(f"{kind}: is no folder that can be read: {error.strerror}. Mend it.")
+        return Folder[Model](kind, errors=[unread], unread=unread)
+    for path, is_folder in paths:
+        if path.name.startswith(".") or not (is_folder or path.suffix.lower() in {".yaml", ".yml"}):
             continue
         result = _read(path, f"{kind}/{path.name}", model)
         if isinstance(result, Written):
             folder.files[path.stem] = result
+            folder.broken.pop(path.stem, None)
         else:
             folder.errors.extend(result)
-            folder.broken[path.stem] = _place(result[0])
+            if path.stem not in folder.files:
+                folder.broken[path.stem] = result[0]
     return folder
 
 
-def is_file(path: Path) -> bool:
+def is_missing(path: Path) -> bool:
     """
-    Whether there is a file; names that the file system refuses and folders that it hides hold none.
+    Whether there is no file, as far as can be seen: what permissions hide is not missing.
 
     :param path: the file
     """
     try:
-        return path.is_file()
-    except OSError:
+        return not path.is_file()
+    except PermissionError:
         return False
+    except OSError:  # a name that the file system refuses
+        return True
 
 
 def read_text(path: Path, file: str) -> str:
@@ -100,6 +110,8 @@ def read_text(path: Path, file: str) -> str:
     try:
         if not path.is_file():
             raise ConfigurationError(f"{file}:1: is no plain file. Put a file there.")
+        if path.stat().st_size > _MOST_BYTES:
+            raise ConfigurationError(f"{file}:1: is larger than {_MOST_BYTES:,} bytes. Is it the right file?")
         return path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise ConfigurationError(f"{file}:1: cannot be read: {error.strerror}. Check the file's permissions.") from None
@@ -121,7 +133,3 @@ def _read(path: Path, file: str, model: type[Model]) -> Written[Model] | Sequenc
         return [error]
     result = read_model(model, source)
     return result if isinstance(result, list) else Written(path.stem, result, source)
-
-
-def _place(error: ConfigurationError) -> str:
-    return str(error).split(": ", 1)[0]

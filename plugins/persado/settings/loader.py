@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -48,61 +48,69 @@ def load(config_dir: Path) -> Configuration:
     except OSError as error:
         text = f"{config_dir}: is no folder that can be read: {error.strerror}. Set AIRFLOW__PERSADO__CONFIG_DIR to it."
         return Configuration(errors=(_one_line(ConfigurationError(text)),))
-    files = _Files(config_dir)
+    files = _Files(config_dir, _misspelt(folders))
     deliveries = files.without_circles({delivery.name: delivery for delivery in files.deliveries()})
-    errors = [*_misspelt(folders), *files.errors()]
-    return Configuration(deliveries, tuple(_one_line(error) for error in errors))
+    return Configuration(deliveries, tuple(_one_line(error) for error in files.errors()))
 
 
 class _Files:
     """All files of a configuration, and what is wrong with them."""
 
-    def __init__(self, config_dir: Path) -> None:
+    def __init__(self, config_dir: Path, misspelt: Mapping[str, ConfigurationError]) -> None:
         self.config_dir = config_dir
-        self.destinations = read_folder(config_dir, "destinations", Destination)
-        self.contracts = _with_built_in(read_folder(config_dir, "contracts", Contract))
-        self.data_templates = read_folder(config_dir, "data_templates", DataTemplate)
-        self.orchestrations = read_folder(config_dir, "orchestrations", Orchestration)
-        # A mistake at a higher level can stop several orchestrations; it is told once, with their names.
-        self.stopping: dict[str, list[str]] = {}
+        self.misspelt = misspelt
+        self.destinations = self._read("destinations", Destination)
+        self.contracts = _with_built_in(self._read("contracts", Contract))
+        self.data_templates = self._read("data_templates", DataTemplate)
+        self.orchestrations = self._read("orchestrations", Orchestration)
+        # Above an orchestration, a mistake can stop several of them; it is told once, with their names.
+        self.stopped: dict[str, list[str]] = {}
         for template in list(self.data_templates.files.values()):
             self._take_out_if_unusable(template)
 
     def deliveries(self) -> Iterator[Delivery]:
         """Resolve each orchestration, and note what is wrong with the others."""
-        for orchestration in self.orchestrations.files.values():
-            template = self._data_template(orchestration)
-            resolved = self._resolve(orchestration, template) if template else []
-            if isinstance(resolved, Delivery):
-                yield resolved
+        for name, written in self.orchestrations.files.items():
+            found = self._resolve(written)
+            if isinstance(found, Delivery):
+                yield found
                 continue
-            for error in resolved:
-                if str(error).startswith(f"{orchestration.source.file}:"):
-                    self.orchestrations.errors.append(error)
-                else:
-                    self.stopping.setdefault(str(error), []).append(orchestration.name)
+            for error in found:
+                self.stopped.setdefault(str(error), []).append(name)
 
     def without_circles(self, deliveries: Mapping[str, Delivery]) -> dict[str, Delivery]:
         """Leave out those that would set themselves going for ever, and note it."""
         circles = {name: way for name in deliveries if (way := circle(name, deliveries))}
+        told: set[str] = set()
         for name, way in circles.items():
-            source = self.orchestrations.files[name].source
-            message = (
-                f"is a circle: {' waits for '.join(way)}, so that each delivery would set the next one going, for ever."
-                " Take one of them out."
-            )
-            self.orchestrations.errors.append(at(source, ("workflow",), message))
+            if name not in told:
+                message = (
+                    f"is a circle: {' waits for '.join(way)}, so that each delivery would set the next one going, for"
+                    " ever. Take one of them out."
+                )
+                error = at(self.orchestrations.files[name].source, ("workflow",), message)
+                self.stopped[str(error)] = way
+                told.update(way)
         return {name: delivery for name, delivery in deliveries.items() if name not in circles}
 
     def errors(self) -> list[ConfigurationError]:
-        """List all mistakes, the causes before what they stop."""
-        above = [_by_file(folder) for folder in (self.destinations, self.contracts, self.data_templates)]
-        stopping = (f"{error} (It stops {', '.join(names)}.)" for error, names in self.stopping.items())
-        return [
-            *(error for errors in above for error in errors),
-            *map(ConfigurationError, stopping),
-            *_by_file(self.orchestrations),
-        ]
+        """List all mistakes, those of the higher levels first, each with the orchestrations that it stops."""
+        folders = (self.destinations, self.contracts, self.data_templates)
+        above = [*map(str, self.misspelt.values()), *(str(error) for folder in folders for error in _by_file(folder))]
+        others = [*self.stopped, *map(str, self.orchestrations.errors)]
+        own = sorted((text for text in others if _is_own(text)), key=_file)
+        lines = dict.fromkeys([*above, *(text for text in others if not _is_own(text)), *own])
+        return [ConfigurationError(text + self._stops(text)) for text in lines]
+
+    def _stops(self, text: str) -> str:
+        names = dict.fromkeys(
+            name for name in self.stopped.get(text, ()) if _file(text) != f"orchestrations/{name}.yaml"
+        )
+        return f" (It stops {', '.join(names)}.)" if names else ""
+
+    def _read(self, kind: str, model: type[Any]) -> Folder[Any]:
+        folder = read_folder(self.config_dir, kind, model)
+        return replace(folder, unread=folder.unread or self.misspelt.get(kind))
 
     def _take_out_if_unusable(self, template: Written[DataTemplate]) -> None:
         wanted: list[tuple[str, str | None, Folder[Any]]] = [
@@ -113,22 +121,22 @@ class _Files:
             if name is None or name in folder.files:
                 continue
             self.data_templates.files.pop(template.name, None)
-            if name in folder.broken:
-                self.data_templates.broken[template.name] = folder.broken[name]
-            else:
-                self.data_templates.errors.append(_not_there(template.source, key, name, folder))
-                self.data_templates.broken[template.name] = f"{template.source.file}:{template.source.line((key,))}"
+            cause = folder.broken.get(name) or folder.unread
+            if cause is None:
+                cause = _not_there(template.source, key, name, folder)
+                self.data_templates.errors.append(cause)
+            self.data_templates.broken[template.name] = cause
 
-    def _data_template(self, orchestration: Written[Orchestration]) -> Written[DataTemplate] | None:
+    def _resolve(self, orchestration: Written[Orchestration]) -> Delivery | list[ConfigurationError]:
         name, folder = orchestration.model.data_template, self.data_templates
-        if name in folder.broken:
-            message = f"{name!r} cannot be used until {folder.broken[name]} is mended."
-            self.orchestrations.errors.append(at(orchestration.source, ("data_template",), message))
-        elif name not in folder.files:
-            self.orchestrations.errors.append(_not_there(orchestration.source, "data_template", name, folder))
-        return folder.files.get(name)
+        if name not in folder.files:
+            cause = folder.broken.get(name) or folder.unread
+            return [cause or _not_there(orchestration.source, "data_template", name, folder)]
+        if "queries" in self.misspelt:
+            return [self.misspelt["queries"]]
+        return self._merged(orchestration, folder.files[name])
 
-    def _resolve(
+    def _merged(
         self, orchestration: Written[Orchestration], template: Written[DataTemplate]
     ) -> Delivery | list[ConfigurationError]:
         contract = template.model.contract
@@ -142,7 +150,15 @@ class _Files:
 
 
 def _by_file(folder: Folder[Any]) -> list[ConfigurationError]:
-    return sorted(folder.errors, key=lambda error: str(error).partition(":")[0])
+    return sorted(folder.errors, key=lambda error: _file(str(error)))
+
+
+def _file(text: str) -> str:
+    return text.partition(":")[0]
+
+
+def _is_own(text: str) -> bool:
+    return text.startswith("orchestrations/")
 
 
 def _not_there(source: Source, key: str, name: str, folder: Folder[Any]) -> ConfigurationError:
@@ -165,11 +181,15 @@ def _with_built_in(contracts: Folder[Contract]) -> Folder[Contract]:
     return contracts
 
 
-def _misspelt(names: list[str]) -> Iterator[ConfigurationError]:
+def _misspelt(names: list[str]) -> dict[str, ConfigurationError]:
+    """Find the folders that are not there under their names, but under similar ones."""
+    found = {}
     for name in names:
         guess = closest(name, [known for known in FOLDERS if known not in names])
         if guess and name not in FOLDERS:
-            yield ConfigurationError(f"{name}: is a folder that is not read. Did you mean '{guess}'? Rename it.")
+            text = f"{name}: is a folder that is not read. Did you mean '{guess}'? Rename it."
+            found[guess] = ConfigurationError(text)
+    return found
 
 
 def _one_line(error: ConfigurationError) -> ConfigurationError:

@@ -7,11 +7,21 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field, JsonValue
 
 from persado.settings.fields import mistake
+from persado.settings.spelling import closest
 
 # What every DAG of this project offers by itself.
 RESERVED = frozenset({"dry_run", "count_rows", "reason"})
 
 Schema = dict[str, JsonValue]
+
+# Keywords that check nothing: JSON Schema's, and those that only Airflow's form reads.
+_ANNOTATIONS = (
+    *("title", "description", "default", "examples", "deprecated", "readOnly", "writeOnly", "definitions", "$defs"),
+    *("$schema", "$id", "$anchor", "$comment", "contentEncoding", "contentMediaType", "then", "else"),
+    *("section", "description_md", "values_display", "custom_html_form"),
+)
+# They would become arguments of Airflow's Param, and mean something else there.
+_NOT_AIRFLOWS = ("self", "schema", "source")
 
 HARMLESS_TEXT = r"^(?:(?!--|/\*)[^'\"`\\;])*$"
 """What a text looks like that cannot end the quotes around it in a query."""
@@ -49,9 +59,13 @@ def _schema(schema: Schema) -> Schema:
     from referencing import Registry
 
     declared: Any = schema
-    if "self" in schema:
-        raise mistake("is no keyword of JSON Schema, and Airflow cannot take it. Remove it.", "self")
     kind = validator_for(declared)
+    for word in schema:
+        near = closest(word, known := [*kind.VALIDATORS, *_ANNOTATIONS])
+        if word in _NOT_AIRFLOWS:
+            raise mistake("is no keyword of JSON Schema, and Airflow cannot take it. Remove it.", word)
+        if near and word not in known:
+            raise mistake(f"is no keyword of JSON Schema. Did you mean '{near}'?", word)
     try:
         kind.check_schema(declared)
         if "default" in schema:

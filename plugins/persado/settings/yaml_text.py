@@ -25,6 +25,11 @@ _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 # Deeper than any setting; a limit because the reading is recursive.
 _MAX_DEPTH = 30
 
+# YAML ends a line where no editor does.
+_LINE_ENDS = re.compile("[\x85\u2028\u2029]")
+# What looks like a space, or like nothing, and is neither for YAML.
+_LOOKALIKES = re.compile("[\xa0\xad\u1680\u2000-\u200f\u202a-\u202f\u205f-\u2064\u3000\ufeff]")
+
 
 @dataclass(frozen=True)
 class Source:
@@ -34,11 +39,13 @@ class Source:
     :param file: the file's name, as errors show it
     :param data: its values
     :param lines: the line of each value, by its path of keys and indexes
+    :param respelt: what stands there, for values that it does not spell: ``NO`` for false, ``+1`` for 1
     """
 
     file: str
     data: dict[str, Any]
     lines: Mapping[Path, int]
+    respelt: Mapping[Path, str]
 
     def line(self, path: Path) -> int:
         """
@@ -59,9 +66,10 @@ def parse_yaml(text: str, file: str) -> Source:
     :param file: the file's name, for errors
     :raises ConfigurationError: with file, line and what to do, for anything but a plain mapping
     """
-    if found := yaml.reader.Reader.NON_PRINTABLE.search(text):
-        line = text.count("\n", 0, found.start()) + 1
-        raise ConfigurationError(f"{file}:{line}: holds the control character {found.group()!r}. Remove it.")
+    for pattern in (yaml.reader.Reader.NON_PRINTABLE, _LINE_ENDS):
+        if found := pattern.search(text):
+            line = text.count("\n", 0, found.start()) + 1
+            raise ConfigurationError(f"{file}:{line}: holds the control character {found.group()!r}. Remove it.")
     try:
         reader = _Reader(text)
         data = reader.document()
@@ -69,7 +77,7 @@ def parse_yaml(text: str, file: str) -> Source:
         raise ConfigurationError(f"{file}:{refusal.line}: {refusal.message}") from None
     except yaml.MarkedYAMLError as error:
         raise ConfigurationError(_syntax_error(error, text, file)) from None
-    return Source(file, data, reader.lines)
+    return Source(file, data, reader.lines, reader.respelt)
 
 
 def as_yaml(value: Any) -> str:
@@ -93,6 +101,7 @@ class _Reader:
 
     def __init__(self, text: str) -> None:
         self.lines: dict[Path, int] = {}
+        self.respelt: dict[Path, str] = {}
         self._events = _Loader(text)
 
     def document(self) -> dict[str, Any]:
@@ -129,7 +138,11 @@ class _Reader:
             return self._mapping(path)
         if isinstance(event, yaml.SequenceStartEvent):
             return self._list(path)
-        return self._scalar(event)
+        value = self._scalar(event)
+        spelling = str(value).lower() if isinstance(value, bool) else str(value)
+        if isinstance(value, bool | int) and event.value.replace("_", "") != spelling:
+            self.respelt[path] = event.value
+        return value
 
     def _mapping(self, path: Path) -> dict[str, Any]:
         mapping: dict[str, Any] = {}
@@ -201,14 +214,18 @@ def _syntax_error(error: yaml.MarkedYAMLError, text: str, file: str) -> str:
 
 
 def _hint(problem: str, line: str) -> str:
-    if "\t" in line[: len(line) - len(line.lstrip())]:
+    if found := _LOOKALIKES.search(line):
+        return f"The line holds {found.group()!r}, which looks like a space or like nothing. Remove it."
+    if "\t" in line and ("indentation" in problem or "cannot start any token" in problem):
         return "Indent with spaces, not with tabs."
     if re.search(r":\s*\{\{", line):
         return "Put a value that begins with '{' in quotes."
-    if "cannot start any token" in problem or "mapping values are not allowed" in problem:
-        return "Put a value with special characters (: # @ % ` { [) in quotes."
+    if re.search("cannot start any token|not allowed in this context|alphabetic or numeric", problem):
+        return "Put a value with special characters (: # @ % ` { [ * & ? -) in quotes."
     if "end of stream" in problem or "',' or" in problem:
         return "A quote or a bracket is not closed."
-    if "escape character" in problem:
+    if "escape" in problem or "hexdecimal" in problem:
         return "Use single quotes, in which a backslash is a plain character."
+    if re.search(r"[]}]\s*$", line) and line.count("]") + line.count("}") > line.count("[") + line.count("{"):
+        return "A bracket is closed that was not opened."
     return "Check the indentation and the ':' after the key, here and in the line before."
