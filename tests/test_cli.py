@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -105,9 +106,39 @@ def test_show_gives_values_and_origins(example: Path, capsys: pytest.CaptureFixt
     ] in (lines)
     assert ["birth_dt", "from", "birthdate", "PII"] in lines
     assert ["Hashed_Email"] in lines
-    assert ["workflow", "manual"] in lines
-    assert ["business", "users", "may", "send"] in lines
-    assert ["limited", "PII", "may", "not", "send"] in lines
+    assert ["workflow", "manual", "orchestrations/weekly_segment.yaml:6"] in lines
+    assert ["execution", "chained", "default"] in lines
+    both = ["destinations/persado.yaml:12", "and", "data_templates/segment.yaml:19"]
+    assert ["business", "users", "may", "send", *both] in lines
+    assert ["limited", "PII", "may", "not", "send", *both] in lines
+
+
+def test_show_tells_where_each_key_outside_the_settings_stands(
+    example: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (example.parent / "mine.py").touch()
+    for file, more in (
+        ("destinations/persado.yaml", "alerts: [{connection: slack, when: [failure]}]\n"),
+        ("data_templates/segment.yaml", "transform: mine:shorten\n"),
+        ("orchestrations/weekly_segment.yaml", "change: {fail_above_percent: 50}\n"),
+    ):
+        with (example / file).open("a") as written:
+            written.write(more)
+
+    assert main(["show", "weekly_segment", str(example)]) == 0
+
+    shown = {line.split()[0]: " ".join(line.split()[1:]) for line in capsys.readouterr().out.splitlines() if line}
+    assert re.fullmatch(r"persado_site destinations/persado.yaml:\d+", shown["pool"])
+    assert re.fullmatch(r"failure by slack destinations/persado.yaml:\d+", shown["alerts"])
+    assert re.fullmatch(r"mine:shorten data_templates/segment.yaml:\d+", shown["transform"])
+    assert re.fullmatch(r"{fail_above_percent: 50} orchestrations/weekly_segment.yaml:\d+", shown["change"])
+    assert re.fullmatch(r"segment data_templates/segment.yaml:\d+", shown["contract"])
+    assert re.fullmatch(r"data_templates/segment.yaml:\d+", shown["Columns,"])
+
+
+def test_a_name_that_no_file_can_have(example: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["show", "a" * 300, str(example)]) == 1
+    assert capsys.readouterr().err.startswith("there is no orchestration 'aaa")
 
 
 def test_show_of_a_template_without_columns(example: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -57,13 +57,15 @@ def test_an_empty_result() -> None:
         (49, 100, False),
         (7, None, True),
         (0, 0, True),
+        (0, 100, True),  # on_empty decides
+        (9, 0, True),
         (3, 2, True),
     ],
 )
 def test_a_change(rows: int, last: Any, passes: bool) -> None:
     guard = ChangeGuard(fail_above_percent=50)
     if passes:
-        check_change(rows, last, guard)
+        assert len(check_change(rows, last, guard)) == (rows > 0 and last == 0)
     else:
         with pytest.raises(RejectedError, match=rf"gave {rows} rows, the last delivery had {last}: .* 50 %"):
             check_change(rows, last, guard)

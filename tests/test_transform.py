@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import duckdb
 import pandas as pd
 import pyarrow as pa
 import pytest
+import yaml
 from support import postgres
 from support.tabular import settings
 
@@ -23,6 +25,7 @@ from persado.pipeline.rows import Rows
 from persado.pipeline.selection import Selection
 from persado.pipeline.transform import load_transform, transformed
 from persado.settings import Column, Contract
+from persado.settings.models import DataTemplate
 
 SECRET = "jane.doe@example.com"
 
@@ -316,3 +319,16 @@ def test_all_of_sqlites_types_in_one_column_come_as_text() -> None:
             list(transformed(result, look, "m:f").batches)
     connection.close()
     assert seen == ["1", "x", "2.5"]
+
+
+def test_the_examples_of_the_docs(tmp_path: Path) -> None:
+    docs = (Path(__file__).parents[1] / "docs" / "rows.md").read_text()
+    (tmp_path / "my_transforms.py").write_text(re.findall(r"```python\n(.*?)```", docs, re.DOTALL)[0])
+    function = load_transform("my_transforms:shorten_names", tmp_path)
+    batch = pa.RecordBatch.from_pydict({"name": ["Ann", None]})
+    [made_of_it] = transformed(Rows(("name",), iter([batch]), "dbapi"), function, "m:f").batches
+    assert made_of_it.to_pydict() == {"name": ["A", None]}
+
+    columns, contract = (yaml.safe_load(text) for text in re.findall(r"```yaml\n(.*?)```", docs, re.DOTALL))
+    assert DataTemplate.model_validate({"destination": "persado", **columns}).columns is not None
+    assert len(Contract.model_validate(contract).columns) == 3

@@ -104,7 +104,7 @@ def make_preview(
             with noted(problems):
                 warnings += check_rows(found.total, task.rows, task.on_empty)
                 if task.change:
-                    check_change(found.total, last_rows, task.change)
+                    warnings += check_change(found.total, last_rows, task.change)
         except EmptyResult as outcome:
             warnings.append(str(outcome))
     return replace(found, warnings=tuple(warnings), problems=(*problems, *found.problems))

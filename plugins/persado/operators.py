@@ -414,7 +414,7 @@ class PersadoExtractOperator(PersadoStageOperator):
         """Judge the number of rows; give the warnings."""
         warnings = check_rows(rows, self.rows, self.on_empty)
         if self.change is not None and self.asset is not None:
-            check_change(rows, Ledger(context, self.asset).last_rows(), self.change)
+            warnings += check_change(rows, Ledger(context, self.asset).last_rows(), self.change)
         for text in warnings:
             self.log.warning("%s", text)
         return warnings

@@ -10,7 +10,9 @@ from typing import Any
 from persado.cli.config_dir import add_config_dir, config_dir
 from persado.errors import ConfigurationError
 from persado.settings import Configuration, Delivery, load
+from persado.settings.alerts import Alert
 from persado.settings.effective import effective_settings
+from persado.settings.folder import is_missing
 from persado.settings.problems import did_you_mean
 from persado.settings.workflow import timing
 from persado.settings.yaml_text import as_yaml
@@ -38,10 +40,11 @@ def run(arguments: argparse.Namespace) -> int:
     """
     folder = config_dir(arguments)
     delivery = find(load(folder), arguments.orchestration, folder)
+    columns = delivery.places.get("columns", "default")
     for title, rows in (
         (f"Orchestration {delivery.name}", list(_overview(delivery))),
         ("Settings", effective_settings(delivery.settings, delivery.origins)),
-        ("Columns", list(_columns(delivery))),
+        (f"Columns, {columns}", list(_columns(delivery))),
     ):
         print(f"{title}\n{table(rows)}\n")
     return 0
@@ -58,7 +61,7 @@ def find(configuration: Configuration, name: str, folder: Path) -> Delivery:
     """
     if name in configuration.deliveries:
         return configuration.deliveries[name]
-    if (folder / "orchestrations" / f"{name}.yaml").is_file():
+    if not is_missing(folder / "orchestrations" / f"{name}.yaml"):
         raise ConfigurationError("\n".join(str(error) for error in configuration.errors))
     known = list(configuration.deliveries)
     guess = did_you_mean(name, known) or (f" There are: {', '.join(known)}." if known else "")
@@ -66,20 +69,37 @@ def find(configuration: Configuration, name: str, folder: Path) -> Delivery:
 
 
 def _overview(delivery: Delivery) -> Iterator[Sequence[str]]:
-    orchestration = delivery.orchestration
-    yield "description", orchestration.description
-    yield "query", f"queries/{orchestration.query}"
-    yield "source", orchestration.source
-    yield "data template", f"{delivery.data_template_name}: {delivery.data_template.description}"
-    yield "destination", f"{delivery.destination_name}: {delivery.destination.description}"
-    yield "connection", delivery.destination.connection
-    yield "workflow", timing(orchestration.workflow)
-    yield "execution", orchestration.execution
-    yield "rows", as_yaml(orchestration.rows.model_dump(exclude_none=True))
-    yield "on_empty", orchestration.on_empty
-    yield "business users", "may send" if delivery.access.business_users else "may not send"
-    yield "limited PII", "may send" if delivery.access.limited_pii else "may not send"
-    yield "asset", delivery.asset
+    orchestration, template = delivery.orchestration, delivery.data_template
+    for name, key, value in (
+        ("description", "description", orchestration.description),
+        ("query", "query", f"queries/{orchestration.query}"),
+        ("source", "source", orchestration.source),
+        ("data template", "data_template", f"{delivery.data_template_name}: {template.description}"),
+        ("destination", "destination", f"{delivery.destination_name}: {delivery.destination.description}"),
+        ("connection", "connection", delivery.destination.connection),
+        ("pool", "pool", delivery.destination.pool),
+        ("workflow", "workflow", timing(orchestration.workflow)),
+        ("execution", "execution", orchestration.execution),
+        ("transform", "transform", template.transform),
+        ("contract", "contract", template.contract),
+        ("rows", "rows", as_yaml(orchestration.rows.model_dump(exclude_none=True))),
+        ("change", "change", as_yaml(orchestration.change and orchestration.change.model_dump())),
+        ("on_empty", "on_empty", orchestration.on_empty),
+        ("params", "params", ", ".join(orchestration.params)),
+        ("campaign_name", "campaign_name", orchestration.campaign_name),
+        ("group_name", "group_name", orchestration.group_name),
+        ("business users", "access", "may send" if delivery.access.business_users else "may not send"),
+        ("limited PII", "access", "may send" if delivery.access.limited_pii else "may not send"),
+        ("alerts", "alerts", "; ".join(map(_alert, delivery.alerts))),
+    ):
+        if value:
+            yield name, " ".join(value.split()), delivery.places.get(key, "default")
+    yield "asset", delivery.asset, ""
+
+
+def _alert(alert: Alert) -> str:
+    to = f" to {', '.join(alert.to)}" if alert.to else ""
+    return f"{', '.join(alert.when)} by {alert.connection}{to}"
 
 
 def _columns(delivery: Delivery) -> Iterator[Sequence[str]]:

@@ -41,7 +41,10 @@ def check_rows(rows: int, guards: RowGuards, on_empty: OnEmpty) -> tuple[str, ..
         (guards.fail_above, guards.fail_above is not None and rows > guards.fail_above, "fail_above"),
     ):
         if breached:
-            raise RejectedError(f"the query gave {rows} rows, but rows.{key} is {limit}: nothing was sent")
+            raise RejectedError(
+                f"the query gave {rows} rows, but rows.{key} is {limit}: nothing was sent. Check the query and its "
+                "source; if that many are normal, change the limit"
+            )
     warnings = []
     if guards.warn_below is not None and rows < guards.warn_below:
         warnings.append(f"the query gave {rows} rows, fewer than rows.warn_below ({guards.warn_below})")
@@ -50,21 +53,26 @@ def check_rows(rows: int, guards: RowGuards, on_empty: OnEmpty) -> tuple[str, ..
     return tuple(warnings)
 
 
-def check_change(rows: int, last_rows: int | None, guard: ChangeGuard) -> None:
+def check_change(rows: int, last_rows: int | None, guard: ChangeGuard) -> tuple[str, ...]:
     """
     Judge how much the number of rows differs from the last delivery's.
+
+    An empty result is the matter of ``on_empty`` alone.
 
     :param rows: how many rows there are
     :param last_rows: how many the last delivery had; None before the first, which passes
     :param guard: how much they may differ
+    :return: the warnings
     :raises RejectedError: where they differ more
     """
-    if last_rows is None:
-        return
-    difference = abs(rows - last_rows)
-    if difference * 100 > guard.fail_above_percent * last_rows:
+    if rows == 0 or last_rows is None:
+        return ()
+    if last_rows == 0:
+        return ("the last delivery had no rows, so that change.fail_above_percent has nothing to compare with",)
+    if abs(rows - last_rows) * 100 > guard.fail_above_percent * last_rows:
         raise RejectedError(
             f"the query gave {rows} rows, the last delivery had {last_rows}: they may differ by "
             f"{guard.fail_above_percent} % (change.fail_above_percent). Nothing was sent. If the new number is right, "
             "raise the limit for one run"
         )
+    return ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from persado.settings.alerts import Alert
@@ -28,6 +28,7 @@ class Delivery:
     :param access: what destination and data template both allow
     :param contract: the column contract, if there is one
     :param config_dir: the folder that holds all the files
+    :param places: the same as ``origins``, for the keys outside ``settings:``
     """
 
     name: str
@@ -41,6 +42,7 @@ class Delivery:
     access: Access
     contract: Contract | None
     config_dir: Path
+    places: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def has_pii(self) -> bool:

@@ -35,8 +35,12 @@ class RowGuards(Strict):
 
 
 class ChangeGuard(Strict):
-    """How much the number of rows may change from the last delivery to this one."""
+    """How much the number of rows may change from the last delivery to this one; `on_empty` decides about none."""
 
     fail_above_percent: Annotated[int, Field(ge=1)] = Field(
-        description="A larger change, up or down, stops the delivery before anything is sent.", examples=[50]
+        description=(
+            "A larger change, up or down, stops the delivery before anything is sent. `on_empty` alone decides about an"
+            " empty result; after an empty delivery, any number passes with a warning."
+        ),
+        examples=[50],
     )

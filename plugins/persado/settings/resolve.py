@@ -52,6 +52,7 @@ def resolve(
         access=_both(destination.model.access, data_template.model.access),
         contract=contract,
         config_dir=config_dir,
+        places=_places(orchestration.source, data_template.source, destination.source),
     )
     return list(mistakes(delivery, orchestration.source, data_template.source)) or delivery
 
@@ -78,6 +79,19 @@ def _merge(
         for key in settings.model_fields_set:
             merged[key] = _Set(getattr(settings, key), level, source.line(("settings", key)), source)
     return merged
+
+
+def _places(orchestration: Source, data_template: Source, destination: Source) -> dict[str, str]:
+    """Tell where the keys outside ``settings:`` stand; of a key that several levels have, the nearest one counts."""
+    places: dict[str, str] = {}
+    for source in (destination, data_template, orchestration):
+        for key, value in source.data.items():
+            place = f"{source.file}:{source.line((key,))}"
+            if key == "access":  # both levels must allow it
+                places[key] = f"{places[key]} and {place}" if key in places else place
+            elif key != "settings" and value is not None:
+                places[key] = place
+    return places
 
 
 def _contradictions(merged: dict[str, _Set], orchestration: Source) -> Iterator[ConfigurationError]:
