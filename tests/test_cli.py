@@ -141,6 +141,21 @@ def test_a_name_that_no_file_can_have(example: Path, capsys: pytest.CaptureFixtu
     assert capsys.readouterr().err.startswith("there is no orchestration 'aaa")
 
 
+def test_show_on_a_terminal_that_lacks_a_character(example: Path) -> None:
+    (example / "data_templates" / "segment.yaml").write_text("destination: persado\ndescription: Größe\n")
+
+    done = subprocess.run(
+        [sys.executable, "-m", "persado", "show", "weekly_segment", example],
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert r"segment: Gr\xf6\xdfe" in done.stdout
+
+
 def test_show_of_a_template_without_columns(example: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (example / "data_templates" / "segment.yaml").write_text("destination: persado\n")
 

@@ -220,7 +220,7 @@ class TestCommand:
         ("query", "arguments", "error"),
         [
             ("SELEC 1", (), 'the query failed: near "SELEC": syntax error'),
-            ("{{ params.nothing }}", (), "queries/wrong.sql: Airflow cannot render it: 'dict object' has no attribute"),
+            ("\n{{ params.nothing }}", (), "queries/wrong.sql:2: Airflow cannot render it: 'dict object' has no attri"),
             (
                 "SELECT 1\n{% include 'none.sql' %}",
                 (),

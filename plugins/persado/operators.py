@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from airflow.sdk import Asset, BaseOperator
 from airflow.sdk.exceptions import AirflowSkipException, AirflowTaskTerminated, AirflowTaskTimeout
+from jinja2 import TemplateError
 
 from persado.airflow_config import config_dir, stage_root
 from persado.dry_run import skip_if_dry_run
@@ -52,6 +53,7 @@ from persado.pipeline.streamed import Making, deliver
 from persado.pipeline.success_file import manifest, require_delivered, write_success_file
 from persado.pipeline.upload import Upload, upload
 from persado.progress import Progress
+from persado.rendering import cannot_render
 from persado.retries import PersadoRetryPolicy
 from persado.run_params import reason
 from persado.senders import refuse_unless_all_may_send
@@ -64,6 +66,7 @@ from persado.upstream import skip_unless_changed
 if TYPE_CHECKING:
     from airflow.sdk import Context
     from airflow.sdk.definitions.retry_policy import RetryPolicy
+    from jinja2 import Environment
 
 ABANDONED_AFTER = 3 * 24 * 3600
 """The age in seconds from which on the files of a delivery that never ended are swept from the stage area."""
@@ -109,7 +112,7 @@ class PersadoOperator(BaseOperator):
             self.fail(context, refusal)
 
     def _keep_failure(self, context: Context, error: BaseException) -> None:
-        if self.asset is not None:
+        if self.asset is not None and "asset_state_store" in context:
             with ledger_problems(self.log):
                 Ledger(context, self.asset).failed(self._failure(context, type(error).__name__, told(error)))
 
@@ -378,6 +381,17 @@ class PersadoExtractOperator(PersadoStageOperator):
         self.keys_folder = Path(keys_folder) if keys_folder else None
         self.origins = origins or {}
         self.persado_conn_id = persado_conn_id
+        self._query_name = sql if sql.endswith(".sql") else "the query"
+
+    def render_template_fields(self, context: Context, jinja_env: Environment | None = None) -> None:
+        """Render the query and the other fields; a template that is wrong is wrong at every try."""
+        try:
+            super().render_template_fields(context, jinja_env)
+        except TemplateError as error:
+            problem = cannot_render(self._query_name, error)
+        else:
+            return
+        self.fail(context, problem)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Run the stage; or in a dry run, make the preview and skip what follows."""

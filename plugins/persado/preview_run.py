@@ -20,6 +20,7 @@ from airflow.serialization.encoders import coerce_to_core_timetable
 from persado.dag_factory import make_dag
 from persado.dry_run import as_text, make_preview
 from persado.errors import ConfigurationError
+from persado.rendering import cannot_render
 from persado.settings import Delivery
 from persado.settings.params import RESERVED
 from persado.settings.problems import did_you_mean
@@ -126,5 +127,4 @@ def _render(task: Any, context: Context, delivery: Delivery) -> None:
             setattr(task, field, task.render_template(getattr(task, field), context, environment))
         except Exception as error:  # whatever a template calls may raise anything
             where = f"queries/{delivery.orchestration.query}" if field == "sql" else field
-            line = f":{number}" if (number := getattr(error, "lineno", None)) else ""
-            raise ConfigurationError(f"{where}{line}: Airflow cannot render it: {error}") from None
+            raise cannot_render(where, error) from None

@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 
 from persado.cli import history, preview, reference, schema, show, validate
 from persado.errors import PersadoError
@@ -27,6 +28,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for command in COMMANDS:
         command.add(commands)
     parsed = parser.parse_args(arguments)
+    if isinstance(sys.stdout, TextIOWrapper):
+        # A terminal may lack a character that a description or a value has.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         code: int = parsed.run(parsed)
         sys.stdout.flush()

@@ -1,0 +1,28 @@
+"""A query that Airflow cannot render: told like any other mistake of the configuration, and not tried again."""
+
+from __future__ import annotations
+
+import pytest
+from support.airflow_runs import Project, airflow_database, project, task_states
+
+__all__ = ["airflow_database", "project"]
+
+
+@pytest.mark.parametrize("execution", ["chained", "streamed"])
+def test_a_name_that_is_not_there(project: Project, capfd: pytest.CaptureFixture[str], execution: str) -> None:
+    project.describe(
+        execution,
+        "SELECT 1 AS a\n, '{{ params.nothing }}' AS b",
+        settings={"filename_template": "x"},
+        execution=execution,
+    )
+
+    run = project.run(execution)
+
+    assert next(iter(task_states(run).values())) == "failed"
+    problem = f"{execution}.sql:2: Airflow cannot render it: 'dict object' has no attribute 'nothing'"
+    assert f"persado.errors.ConfigurationError: {problem}" in capfd.readouterr().out
+    from persado.ledger_reader import read_history  # reads the database that the fixture has made
+
+    [record] = read_history(f"persado://{execution}_site/{execution}")
+    assert (record.outcome, record.message) == ("failed", problem)
