@@ -803,8 +803,8 @@ def test_orchestrations_that_would_set_each_other_going_for_ever(tmp_path: Path)
     configuration = load(tmp_path)
     (error,) = configuration.errors
     assert str(error) == (
-        "orchestrations/third.yaml:5: workflow: is a circle: third waits for weekly_segment waits for third, so that each"
-        " delivery would set the next one going, for ever. Take one of them out. (It stops weekly_segment.)"
+        "orchestrations/third.yaml:5: workflow: is a circle: third waits for weekly_segment waits for third, so that"
+        " each delivery would set the next one going, for ever. Take one of them out. (It stops weekly_segment.)"
     )
     # Who only waits for one of them is no part of it.
     assert list(configuration.deliveries) == ["neighbour"]
