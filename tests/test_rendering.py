@@ -21,7 +21,7 @@ def test_a_name_that_is_not_there(project: Project, capfd: pytest.CaptureFixture
 
     assert next(iter(task_states(run).values())) == "failed"
     problem = f"{execution}.sql:2: Airflow cannot render it: 'dict object' has no attribute 'nothing'"
-    assert f"persado.errors.ConfigurationError: {problem}" in capfd.readouterr().out
+    assert f"persado.errors.ConfigurationError: {problem}" in "".join(capfd.readouterr())
     from persado.ledger_reader import read_history  # reads the database that the fixture has made
 
     [record] = read_history(f"persado://{execution}_site/{execution}")
