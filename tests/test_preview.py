@@ -224,7 +224,7 @@ class TestCommand:
             (
                 "SELECT 1\n{% include 'none.sql' %}",
                 (),
-                "queries/wrong.sql: Airflow cannot render it: 'none.sql' not found",
+                "queries/wrong.sql:2: Airflow cannot render it: 'none.sql' not found",
             ),
             ("SELECT 1", ("--param=kin=x",), "--param kin: there is no such parameter. Did you mean 'kind'?"),
             ("SELECT 1", ("--param=kind=7",), "--param kind: 7 is not one of ['a', 'b']"),

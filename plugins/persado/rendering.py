@@ -14,8 +14,16 @@ def cannot_render(what: str, error: Exception) -> ConfigurationError:
     :param what: the file or field that holds the template
     :param error: what rendering it raised
     """
-    # Jinja puts a frame into the traceback that is in the template: in its file, or in "<template>" without one.
-    frames = traceback.extract_tb(error.__traceback__)
-    lines = [frame.lineno for frame in frames if frame.filename == "<template>" or frame.filename.endswith(f"/{what}")]
-    line = getattr(error, "lineno", None) or next(reversed(lines), None)
+    line = getattr(error, "lineno", None) or _line(error)
     return ConfigurationError(f"{what}{f':{line}' if line else ''}: Airflow cannot render it: {error}")
+
+
+def _line(error: Exception) -> int | None:
+    """Find the last line of a template on the way to the error: Jinja compiles templates to Python, line by line."""
+    found = None
+    for frame, number in traceback.walk_tb(error.__traceback__):
+        if template := frame.f_globals.get("__jinja_template__"):
+            found = template.get_corresponding_lineno(number)
+        elif "__jinja_exception__" in frame.f_globals:  # a frame that Jinja has made, with the template's own line
+            found = number
+    return found
