@@ -223,10 +223,12 @@ def test_any_values_in_any_settings(pg: Any, values: list[Any], wanted: dict[str
 def test_values_without_a_text_are_refused_with_their_row_and_column(
     type_: str, value: str, problem: str, pg: Any
 ) -> None:
-    sql = f"SELECT i, CASE WHEN i = 20001 THEN '{value}'::{type_} END AS x FROM generate_series(1, 30000) AS t(i)"
-    for quote_mode in ("special_characters", "all"):
-        with pytest.raises(ConfigurationError, match=rf"^row 20001, column 'x': {problem}"):
-            written(pg, sql, settings(quote_mode=quote_mode))
+    columns = f"i, CASE WHEN i = 20001 THEN '{value}'::{type_} END AS x"
+    for more in ("", ", 'a, \"b\"' AS y, NULL::text AS z"):  # a text may stand for the others' marks
+        sql = f"SELECT {columns}{more} FROM generate_series(1, 30000) AS t(i)"
+        for quote_mode in ("special_characters", "all"):
+            with pytest.raises(ConfigurationError, match=rf"^row 20001, column 'x': {problem}"):
+                written(pg, sql, settings(quote_mode=quote_mode))
         assert pg.execute("SELECT 1").fetchone() == (1,)
 
 

@@ -20,7 +20,7 @@ Compressor = Literal["isal", "zlib"]
 GZIP_WINDOW = 31  # zlib's way to ask for the gzip format: no name and no time in its header
 RAW_WINDOW = -15  # neither zlib's nor gzip's header
 
-_BLOCK = 1 << 16
+_BLOCK = 1 << 20
 _DEFAULT_LEVELS = {"isal": 2, "zlib": 6}
 
 

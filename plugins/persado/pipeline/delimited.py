@@ -11,6 +11,7 @@ made for a cell.
 from __future__ import annotations
 
 import re
+from array import array
 from collections.abc import Sequence
 
 import pyarrow as pa
@@ -43,7 +44,7 @@ def header(columns: Sequence[str], settings: Settings) -> bytes:
     if not settings.header:
         return b""
     names = [*([settings.row_number] if settings.row_number else []), *columns]
-    return block(_lines([Cells(pa.array([name], pa.string()), number=False) for name in names], settings))
+    return block(_lines([Cells(_array(name), number=False) for name in names], settings))
 
 
 def lines(batch: pa.RecordBatch, settings: Settings, *, first_row: int = 1) -> pa.LargeStringArray:
@@ -81,12 +82,24 @@ def line_offsets(lines: pa.LargeStringArray) -> memoryview:
 def _lines(columns: Sequence[Cells], settings: Settings) -> pa.LargeStringArray:
     fields = [_field(column, settings).cast(pa.large_string()) for column in columns]
     ending = LINE_ENDINGS[settings.line_ending]
-    fields[-1] = pc.binary_join_element_wise(fields[-1], pa.scalar(ending, pa.large_string()), _large(""))
+    fields[-1] = pc.binary_join_element_wise(fields[-1], _large(ending), _large(""))
     return pc.binary_join_element_wise(*fields, _large(settings.field_delimiter)) if len(fields) > 1 else fields[0]
 
 
+def _array(value: str, type_: pa.DataType | None = None) -> pa.Array:
+    """Make an array of one text from its bytes: at the first Python object, pyarrow would import pandas."""
+    data = value.encode()
+    offset = "i" if type_ is None else "q"
+    offsets = array(offset, [0, len(data)])
+    return pa.Array.from_buffers(type_ or pa.string(), 1, [None, pa.py_buffer(offsets), pa.py_buffer(data)])
+
+
+def _string(value: str) -> pa.Scalar:
+    return _array(value)[0]
+
+
 def _large(value: str) -> pa.Scalar:
-    return pa.scalar(value, pa.large_string())
+    return _array(value, pa.large_string())[0]
 
 
 def _field(column: Cells, settings: Settings) -> pa.Array:
@@ -94,8 +107,8 @@ def _field(column: Cells, settings: Settings) -> pa.Array:
     if found.null_count:
         null_text = settings.null_text
         if settings.quote_mode == "all":
-            null_text = QUOTE + _escape_quotes(pa.array([null_text]), settings)[0].as_py() + QUOTE
-        found = found.fill_null(null_text)
+            null_text = _enclosed(_array(null_text), settings)[0].as_py()
+        found = found.fill_null(_string(null_text))
     return found
 
 
@@ -115,7 +128,8 @@ def _quoted(column: Cells, settings: Settings) -> pa.Array:
 
 
 def _enclosed(text: pa.Array, settings: Settings) -> pa.Array:
-    return pc.binary_join_element_wise(QUOTE, _escape_quotes(text, settings), QUOTE, "")
+    quote = _string(QUOTE)
+    return pc.binary_join_element_wise(quote, _escape_quotes(text, settings), quote, _string(""))
 
 
 def _numbers_are_plain(settings: Settings) -> bool:
@@ -127,13 +141,13 @@ def _numbers_are_plain(settings: Settings) -> bool:
 def _has_special_characters(text: pa.Array, settings: Settings) -> pa.Array:
     # Commons CSV's QuoteMode.MINIMAL: besides the obvious ones it quotes what begins with a character up to "#"
     # or ends with one up to the space, because parsers trip over those. The empty text is less than "$" too.
-    found = pc.or_(pc.less(text, "$"), pc.not_equal(pc.ascii_rtrim(text, characters=_UP_TO_SPACE), text))
+    found = pc.or_(pc.less(text, _string("$")), pc.not_equal(pc.ascii_rtrim(text, characters=_UP_TO_SPACE), text))
     special = settings.field_delimiter + QUOTE + "\r\n" + (settings.escape_character or "")
     if _any_inside(text, special):
         found = pc.or_(found, pc.match_substring_regex(text, f"[{re.escape(special)}]"))
     for alone in (settings.null_text, _END_OF_COPY):
         if alone:
-            found = pc.or_(found, pc.equal(text, alone))
+            found = pc.or_(found, pc.equal(text, _string(alone)))
     return found
 
 

@@ -22,7 +22,7 @@ from persado.pipeline.contract import ContractCheck
 from persado.pipeline.delimited import header
 from persado.pipeline.from_postgres import described, prepared
 from persado.pipeline.parts import Block
-from persado.pipeline.postgres_text import Expression, Marks, expressions, literal
+from persado.pipeline.postgres_text import RARE, Expression, Marks, expressions, literal, relieved
 from persado.pipeline.query_errors import translating
 from persado.pipeline.requote import Requoting, is_mendable
 from persado.pipeline.select import source_positions
@@ -51,7 +51,8 @@ def copied(connection: Any, sql: str, selection: Selection, settings: Settings) 
     :param settings: how they are written
     :return: None where COPY cannot give exactly the text that the settings ask for
     """
-    if selection.transform or (settings.split and settings.split.megabytes):
+    special = settings.field_delimiter + (settings.escape_character or "")
+    if selection.transform or (settings.split and settings.split.megabytes) or RARE in special:
         yield None
         return
     with prepared(connection):
@@ -101,7 +102,7 @@ def _plan(connection: Any, sql: str, selection: Selection, settings: Settings) -
             for column, position in zip(columns, positions, strict=True)
         ]
     check = ContractCheck(selection.contract or _NO_CONTRACT, headers)
-    sent = list(sent)
+    sent = list(sent) if selection.contract else relieved(sent)
     for number, (_, pattern, position) in enumerate(check.rules()):
         if not sent[position].casts:
             return None

@@ -261,6 +261,9 @@ def _sftp(transport: paramiko.Transport, site: Site) -> Session:
 def _close(transport: paramiko.Transport) -> None:
     # Without this a timer of paramiko's lives on.
     transport.packetizer.complete_handshake()
+    # paramiko's thread looks ten times a second whether it is to end; that the connection has, it sees at once.
+    with contextlib.suppress(OSError):
+        transport.sock.shutdown(socket.SHUT_RDWR)
     transport.close()
     transport.sock.close()
     if transport.is_alive():
