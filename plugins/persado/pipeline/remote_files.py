@@ -150,13 +150,14 @@ def require_arrived(session: Session, path: str, size: int) -> None:
 
 
 @contextmanager
-def opened(session: Session, path: str, mode: str) -> Iterator[paramiko.SFTPFile]:
+def opened(session: Session, path: str, mode: str, *, awaited: bool = True) -> Iterator[paramiko.SFTPFile]:
     """
     Open a file at the site.
 
     :param session: an open session
     :param path: its path
     :param mode: as of :func:`open`, ``rb``, ``wb`` or ``r+b``
+    :param awaited: whether to wait until the site has closed it; for what is read, nobody has to
     """
     with site_errors(f"cannot open {path}"):
         file = session.open(path, mode)
@@ -171,7 +172,7 @@ def opened(session: Session, path: str, mode: str) -> Iterator[paramiko.SFTPFile
     finally:
         # What the site says to this proves nothing; the size does.
         with suppress(OSError, EOFError, paramiko.SSHException):
-            file.close()
+            file._close(async_=mode == "rb" or not awaited)  # type: ignore[attr-defined]  # noqa: SLF001 - as its __del__
 
 
 def rename(session: Session, old: str, new: str, *, replace: bool = True, posix: bool = True) -> None:

@@ -10,14 +10,14 @@ from __future__ import annotations
 import contextlib
 import logging
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import paramiko
 import tenacity
-from paramiko.sftp import CMD_EXTENDED, CMD_STATUS, CMD_WRITE, int64
+from paramiko.sftp import CMD_ATTRS, CMD_EXTENDED, CMD_STAT, CMD_STATUS, CMD_WRITE, int64
 
 from persado.errors import ConfigurationError, RejectedError, TransientError
 from persado.pipeline.site_errors import site_errors
@@ -87,6 +87,7 @@ class Session(Listing):
     def __init__(self, channel: paramiko.Channel) -> None:
         super().__init__(channel)
         self._transport = channel.get_transport()
+        self._ahead: dict[bytes | str, _Answer] = {}
 
     @property
     def request_size(self) -> int:
@@ -120,6 +121,36 @@ class Session(Listing):
             raise paramiko.SFTPError("expected a status")
         self._convert_status(message)  # type: ignore[attr-defined]
 
+    @contextmanager
+    def looking_ahead(self, paths: Iterable[str]) -> Iterator[None]:
+        """
+        Ask what is under some paths, all at once; the next look at each of them takes its answer.
+
+        :param paths: those that are looked at in the block
+        """
+        with site_errors("cannot look at the site's files"):
+            for path in paths:
+                self._ahead[path] = answer = _Answer()
+                self._async_request(answer, CMD_STAT, self._adjust_cwd(path))  # type: ignore[attr-defined]
+        try:
+            yield
+        finally:
+            self._ahead.clear()
+
+    def stat(self, path: bytes | str) -> paramiko.SFTPAttributes:
+        """Tell what is under a path."""
+        answer = self._ahead.pop(path, None)
+        if answer is None:
+            return super().stat(path)
+        while answer.message is None:
+            self.take_answer()
+        if answer.kind == CMD_STATUS:
+            self._convert_status(answer.message)  # type: ignore[attr-defined]
+        if answer.kind != CMD_ATTRS:
+            raise paramiko.SFTPError("expected attributes")
+        found: paramiko.SFTPAttributes = paramiko.SFTPAttributes._from_msg(answer.message)  # type: ignore[attr-defined]  # noqa: SLF001
+        return found
+
     @property
     def open_still(self) -> bool:
         """Whether it can be used, as far as this side knows."""
@@ -133,6 +164,17 @@ class Session(Listing):
     def close(self) -> None:
         """End the session and its connection; fine if they have ended."""
         _close(self._transport)
+
+
+@dataclass
+class _Answer:
+    """The answer to a look, as soon as it is there."""
+
+    kind: int | None = None
+    message: paramiko.Message | None = None
+
+    def _async_response(self, kind: int, message: paramiko.Message, _number: int) -> None:
+        self.kind, self.message = kind, message
 
 
 @contextmanager
@@ -205,6 +247,8 @@ def _dial(site: Site) -> socket.socket:
         connection = socket.create_connection((site.host, site.port), site.connect_timeout)
     except (UnicodeError, OverflowError):
         raise ConfigurationError(f"{site}: this is no host and port; check the connection") from None
+    # A small request goes out at once, whether the site has confirmed the one before or not.
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if hasattr(socket, "TCP_USER_TIMEOUT"):
         # paramiko's own writes to the network wait for ever; this bounds them where the site stops reading.
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(site.channel_timeout * 1000))

@@ -57,7 +57,7 @@ class Listing(paramiko.SFTPClient):
                     found.extend(_entries(answer))
                 except EOFError:
                     ended = True
-        self._request(CMD_CLOSE, handle)
+        self._async_request(type(None), CMD_CLOSE, handle)  # nobody has to wait for it
         known = [entry for name, entry in found if entry.filename.encode() == name]
         if len(known) < len(found) and path not in self._told:
             self._told.add(path)  # not at every look of a watch

@@ -280,7 +280,7 @@ class SiteLock:
             try:
                 # Where the connection is lost in the next moment, what is there without content is this try's own.
                 self._creating = True
-                with opened(session, self.path, "wx") as file, site_errors(f"cannot write {self.path}"):
+                with opened(session, self.path, "wx", awaited=False) as file, site_errors(f"cannot write {self.path}"):
                     created = True
                     file.write(self._me.write())
             except ConnectionLostError:
@@ -310,7 +310,7 @@ class SiteLock:
             return Holder() if kind(session, self.path) is not None else None
 
     def _write(self, session: Session) -> None:
-        with opened(session, self.path, "r+b") as file, site_errors(f"cannot write {self.path}"):
+        with opened(session, self.path, "r+b", awaited=False) as file, site_errors(f"cannot write {self.path}"):
             file.write(self._me.write())
         self._refreshed = time.monotonic()
 

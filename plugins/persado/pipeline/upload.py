@@ -26,6 +26,9 @@ from persado.pipeline.verification import verify
 
 __all__ = ["Upload", "temporary_path", "upload"]
 
+AHEAD = 64
+"""So many files are looked at at once."""
+
 _LOG = logging.getLogger(__name__)
 
 
@@ -137,7 +140,11 @@ class _Delivery:
         else:
             # Nothing is written under names that another try writes by now.
             publication.lock.look(session)
-        with removed_on_error(session, temporary, if_true=lambda: publication.give_up(session)):
+        ahead = [*self.paths[self.sent : self.sent + AHEAD], *temporary[self.sent : self.sent + 1]]
+        with (
+            removed_on_error(session, temporary, if_true=lambda: publication.give_up(session)),
+            session.looking_ahead([] if self.prepared else ahead),
+        ):
             if not self.prepared:
                 publication.look(session, self.paths[self.sent :])
                 self._check_space(session)
