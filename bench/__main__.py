@@ -8,15 +8,19 @@ variable   meaning
 ``RUNS``   how often each contender runs, in turn with the others; 5 by default
 ``ONLY``   contenders whose section or name holds one of these words, separated by commas; the others
            keep what an earlier run has measured for the same number of rows
+``RESUME`` if set, what an earlier run has measured counts, and only the runs that are missing follow
 ``OUT``    where the results go; ``.bench`` by default
 ``DOCS``   if set, ``docs/performance.md`` is written anew from the results
 =========  ============================================================================================
+
+Every run is kept as soon as it has ended, and what was measured is told however the benchmark ends.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -44,24 +48,35 @@ def main() -> None:
     out = Path(os.environ.get("OUT") or ROOT / ".bench")
     out.mkdir(exist_ok=True)
     results = report.Results.read(out / "results.json", rows)
-    with _place() as place:
-        chosen = [c for c in contenders(place, rows) if not words or any(w in f"{c.section}: {c.name}" for w in words)]
-        for contender in chosen:
-            results.forget(contender.section, contender.name, contender.rows)
-        print(f"making the data: {rows:,} rows, and four times as many", flush=True)
-        grown = {c.name for c in chosen if c.section == "growth"}
-        with postgres.connect() as server:
-            data.make(place.folder, server, 4 * rows, 4 * rows if "streamed, sqlite" in grown else rows)
-        place.sent.write_bytes(os.urandom(max(rows * 48, 100_000)))  # as large as a delivery, and as hard to compress
-        for number in range(1, runs + 1):
-            for contender in chosen:
-                if number <= contender.runs:
-                    _run(contender, place, results, f"run {number} of {runs}")
-            results.write(out / "results.json")
-    print(report.text(results))
-    (out / "delivery.svg").write_text(report.chart(results))
-    if os.environ.get("DOCS"):
-        report.publish(results, ROOT / "docs")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended from outside"))
+    try:
+        with _place() as place:
+            chosen = [
+                c for c in contenders(place, rows) if not words or any(w in f"{c.section}: {c.name}" for w in words)
+            ]
+            if not os.environ.get("RESUME"):
+                for contender in chosen:
+                    results.forget(contender.section, contender.name, contender.rows)
+            _make_data(place, rows, chosen)
+            for number in range(1, runs + 1):
+                for contender in chosen:
+                    if results.runs(contender.section, contender.name, contender.rows) < number:
+                        _run(contender, place, results, f"run {number} of {runs}")
+                        results.write(out / "results.json")
+    finally:
+        print(report.text(results))
+        (out / "delivery.svg").write_text(report.chart(results))
+        if os.environ.get("DOCS") and results.measured:
+            report.publish(results, ROOT / "docs")
+
+
+def _make_data(place: Place, rows: int, chosen: list[Contender]) -> None:
+    most = max(contender.rows for contender in chosen)
+    from_sqlite = max((c.rows for c in chosen if "sqlite" in c.name or c.section == "DB-API"), default=rows)
+    print(f"making the data: {most:,} rows", flush=True)
+    with postgres.connect() as server:
+        data.make(place.folder, server, most, from_sqlite)
+    place.sent.write_bytes(os.urandom(max(rows * 48, 100_000)))  # as large as a delivery, and as hard to compress
 
 
 def _run(contender: Contender, place: Place, results: report.Results, what: str) -> None:

@@ -29,14 +29,12 @@ class Contender:
     :param name: how it is called
     :param rows: how many rows it delivers
     :param command: its program and arguments
-    :param runs: how often it runs at most
     """
 
     section: str
     name: str
     rows: int
     command: Sequence[str]
-    runs: int = 1_000
 
 
 @dataclass(frozen=True)
@@ -118,13 +116,9 @@ def contenders(place: Place, rows: int) -> Iterator[Contender]:
         for how in ("streamed", "chained"):
             yield Contender("delivery", f"{how}, {source}", rows, _project(place, how, source, rows))
     for times in (2, 4):
-        yield Contender(
-            "growth", "streamed, postgres", times * rows, _project(place, "streamed", "postgres", times * rows)
-        )
-    for source in ("duckdb", "sqlite"):
-        yield Contender(
-            "growth", f"streamed, {source}", 4 * rows, _project(place, "streamed", source, 4 * rows), runs=1
-        )
+        for source in ("postgres", "duckdb", "sqlite"):
+            command = _project(place, "streamed", source, times * rows)
+            yield Contender("growth", f"streamed, {source}", times * rows, command)
     yield Contender("30 ms line", "upload", rows, _upload(place))
     yield Contender("30 ms line", "sftp", rows, _sftp(place))
     for name, how in (("DB-API path, sqlite", "project"), ("csv.writer, same cursor", "csv")):

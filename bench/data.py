@@ -12,7 +12,7 @@ import duckdb
 import psycopg
 
 COLUMNS = (
-    "customer_id, hashed_email, given_name, surname, city, birth_date, created_at, seen_at, revenue, children, "
+    "customer_id, hashed_email, given_name, surname, city, postal_code, birth_date, seen_at, revenue, children, "
     "complete, segment"
 )
 
@@ -26,26 +26,25 @@ CREATE TABLE customers AS SELECT
         'Ольга'][1 + i % 10] AS given_name,
     ['Smith', 'Jones', 'Müller', 'García, Márquez', 'van der Berg', '王', '佐藤'][1 + i % 7] AS surname,
     ['Portland, ME', 'St. John''s', 'Québec', 'São Paulo', NULL][1 + i % 5] AS city,
+    lpad((i * 7919 % 100000)::VARCHAR, 5, '0') AS postal_code,
     CASE WHEN i % 12 > 0 THEN DATE '1930-01-01' + (i * 7919 % 28000)::INTEGER END AS birth_date,
-    TIMESTAMPTZ '2024-01-01 00:00:00+00' + to_seconds(i * 31 % 50000000) AS created_at,
-    CASE WHEN i % 3 > 0 THEN TIMESTAMPTZ '2024-01-01 00:00:00+00' + to_microseconds(i * 31000037 % 5000000000000) END
-        AS seen_at,
+    CASE WHEN i % 8 > 0 THEN TIMESTAMPTZ '2024-01-01 00:00:00+00'
+        + to_microseconds(CASE WHEN i % 2 = 0 THEN i * 31000000 ELSE i * 31000037 END % 5000000000000) END AS seen_at,
     ((i * 7919 % 10000000)::DECIMAL(14, 2) / 100)::DECIMAL(12, 2) AS revenue,
     CASE WHEN i % 4 > 0 THEN (i % 6)::INTEGER END AS children,
     CASE WHEN i % 9 > 0 THEN i % 2 = 0 END AS complete,
-    'segment ' || (i % 50) || ' of the autumn campaign' AS segment
+    'segment ' || (i % 50) AS segment
 FROM range(1, {rows} + 1) AS t (i)
 """
 _POSTGRES = """
 CREATE TABLE customers (n bigint, customer_id text, hashed_email text, given_name text, surname text, city text,
-    birth_date date, created_at timestamptz, seen_at timestamptz, revenue numeric(12, 2), children int,
-    complete boolean, segment text)
+    postal_code text, birth_date date, seen_at timestamptz, revenue numeric(12, 2), children int, complete boolean,
+    segment text)
 """
 _SQLITE = f"CREATE TABLE customers (n INTEGER PRIMARY KEY, {COLUMNS.replace('children', 'children INTEGER')})"
 # SQLite has no such types: their text as the other two give it.
 _AS_TEXT = """
-SELECT n, customer_id, hashed_email, given_name, surname, city, birth_date::VARCHAR,
-    strftime(created_at AT TIME ZONE 'UTC', '%Y-%m-%d %H:%M:%S') || '+00:00',
+SELECT n, customer_id, hashed_email, given_name, surname, city, postal_code, birth_date::VARCHAR,
     replace(strftime(seen_at AT TIME ZONE 'UTC', '%Y-%m-%d %H:%M:%S.%f'), '.000000', '') || '+00:00',
     revenue::VARCHAR, children, CASE WHEN complete THEN 'true' WHEN NOT complete THEN 'false' END, segment
 FROM customers

@@ -74,6 +74,11 @@ class Results:
         rows = self.rows if rows is None else rows
         return next((m for m in self.measured if (m.section, m.name, m.rows) == (section, name, rows)), None)
 
+    def runs(self, section: str, name: str, rows: int) -> int:
+        """Tell how often a contender has run."""
+        known = self.find(section, name, rows)
+        return len(known.seconds) if known else 0
+
     def forget(self, section: str, name: str, rows: int) -> None:
         """Begin anew with a contender."""
         self.measured = [m for m in self.measured if (m.section, m.name, m.rows) != (section, name, rows)]
