@@ -45,11 +45,12 @@ def measured(command: Sequence[str], environment: Mapping[str, str]) -> Run:
     """
     begin = time.perf_counter()
     process = subprocess.Popen(command, env=dict(environment), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    peak = 0
+    peak, pause = 0, _EVERY / 16
     watched = psutil.Process(process.pid)
     ended = os.pidfd_open(process.pid)  # readable at the moment of its end
-    while not select.select([ended], [], [], _EVERY)[0]:
+    while not select.select([ended], [], [], pause)[0]:
         peak = max(peak, _memory(watched))
+        pause = min(2 * pause, _EVERY)
     wall = time.perf_counter() - begin
     os.close(ended)
     out, err = process.communicate()
