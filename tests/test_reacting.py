@@ -19,7 +19,7 @@ from support.sftp_server import SftpServer
 from demo.components import components
 from demo.guardian import kill
 
-pytestmark = pytest.mark.xdist_group("airflow")
+pytestmark = [pytest.mark.xdist_group("airflow"), pytest.mark.timeout(900)]
 
 __all__ = ["airflow_database"]
 
