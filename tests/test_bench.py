@@ -42,6 +42,16 @@ def test_a_small_run_delivers_with_every_contender(tmp_path: Path) -> None:
     assert "chained / streamed, PostgreSQL" in done.stdout
     assert ElementTree.parse(tmp_path / "delivery.svg").getroot().tag.endswith("svg")
     assert results.machine in report.page(results)
+    again = subprocess.run(
+        [sys.executable, "-m", "bench"],
+        cwd=ROOT,
+        env={**environment, "RESUME": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "making the data" in again.stdout
+    assert "run 1 of 1" not in again.stdout
 
 
 def test_the_page_shows_the_results_that_lie_beside_it() -> None:
