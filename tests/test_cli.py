@@ -80,6 +80,14 @@ def test_validate_warns_of_a_delivery_that_no_orchestration_makes(
     )
 
 
+def test_validate_warns_of_a_folder_without_orchestrations(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["validate", str(tmp_path)]) == 0
+
+    assert capsys.readouterr().err == (
+        f"warning: nothing will be sent: there is no file in {tmp_path / 'orchestrations'}\n"
+    )
+
+
 def test_validate_prints_each_mistake_on_a_line(example: Path, capsys: pytest.CaptureFixture[str]) -> None:
     weekly = example / "orchestrations" / "weekly_segment.yaml"
     weekly.write_text(weekly.read_text().replace("query:", "quary:").replace("manual", "weekly"))

@@ -700,6 +700,16 @@ def test_links_that_lead_nowhere(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("name", ["weekly.yaml", "weekly.yml"])
+def test_a_file_beside_the_folders(tmp_path: Path, name: str) -> None:
+    configuration = load(write_tree(tmp_path, {name: FILES[ORCHESTRATION]}))
+
+    assert [str(error) for error in configuration.errors] == [
+        f"{name}:1: is not read here. Move it into destinations, data_templates, orchestrations or contracts."
+    ]
+    assert "weekly_segment" in configuration.deliveries
+
+
 def test_files_of_other_kinds_are_left_alone(tmp_path: Path) -> None:
     changes = {
         "orchestrations/README.md": "text",

@@ -38,6 +38,8 @@ def run(arguments: argparse.Namespace) -> int:
     for warning in strangers(configuration.deliveries):
         print(f"warning: {warning}", file=sys.stderr)
     deliveries = configuration.deliveries.values()
+    if not deliveries:
+        print(f"warning: nothing will be sent: there is no file in {folder / 'orchestrations'}", file=sys.stderr)
     for delivery in deliveries:
         print(f"{delivery.name} -> {delivery.destination_name}, {timing(delivery.orchestration.workflow)}")
     templates = {delivery.data_template_name for delivery in deliveries}

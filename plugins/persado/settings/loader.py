@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -44,13 +44,14 @@ def load(config_dir: Path) -> Configuration:
     :param config_dir: the folder that holds ``destinations/``, ``data_templates/`` and so on
     """
     try:
-        folders = [path.name for path in config_dir.iterdir() if path.is_dir()]
+        entries = {path.name: path.is_dir() for path in sorted(config_dir.iterdir())}
     except OSError as error:
         text = f"{config_dir}: is no folder that can be read: {error.strerror}. Set AIRFLOW__PERSADO__CONFIG_DIR to it."
         return Configuration(errors=(_one_line(ConfigurationError(text)),))
-    files = _Files(config_dir, _misspelt(folders))
+    files = _Files(config_dir, _misspelt([name for name, is_folder in entries.items() if is_folder]))
     deliveries = files.without_circles({delivery.name: delivery for delivery in files.deliveries()})
-    return Configuration(deliveries, tuple(_one_line(error) for error in files.errors()))
+    errors = (*_misplaced(name for name, is_folder in entries.items() if not is_folder), *files.errors())
+    return Configuration(deliveries, tuple(_one_line(error) for error in errors))
 
 
 class _Files:
@@ -179,6 +180,16 @@ def _with_built_in(contracts: Folder[Contract]) -> Folder[Contract]:
             contracts.errors.append(ConfigurationError(text))
         contracts.files[name] = contract
     return contracts
+
+
+def _misplaced(names: Iterable[str]) -> Iterator[ConfigurationError]:
+    """Find YAML files beside the folders that they belong into."""
+    for name in names:
+        if name.endswith((".yaml", ".yml")) and not name.startswith("."):
+            text = (
+                f"{name}:1: is not read here. Move it into destinations, data_templates, orchestrations or contracts."
+            )
+            yield ConfigurationError(text)
 
 
 def _misspelt(names: list[str]) -> dict[str, ConfigurationError]:
