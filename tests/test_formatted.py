@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import signal
+import time
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -406,3 +408,28 @@ def test_what_breaks_the_contract_is_told_alike(pg: Any) -> None:
             for caught in (copied, by_arrow)]  # fmt: skip
     assert told[0] == told[1]
     assert len(told[0]) == 5
+
+
+def test_a_signal_ends_the_query_on_the_server_too() -> None:
+    class Stop(BaseException):
+        pass
+
+    def stop(*_: object) -> None:
+        raise Stop
+
+    before = signal.signal(signal.SIGALRM, stop)
+    with postgres.connect() as connection, postgres.connect(autocommit=True) as other:
+        backend = connection.info.backend_pid
+        signal.setitimer(signal.ITIMER_REAL, 0.3)
+        try:
+            with pytest.raises(Stop):
+                written(
+                    connection, "SELECT i, pg_sleep(i)::text FROM generate_series(0, 1000, 500) AS t(i)", settings()
+                )
+        finally:
+            signal.signal(signal.SIGALRM, before)
+        connection.close()
+        end = time.monotonic() + 30
+        while other.execute("SELECT 1 FROM pg_stat_activity WHERE pid = %s", [backend]).fetchall():
+            assert time.monotonic() < end
+            time.sleep(0.05)

@@ -60,7 +60,7 @@ def copied(connection: Any, sql: str, selection: Selection, settings: Settings) 
         if plan is None or not _is_accepted(connection, plan.copy(" LIMIT 0")):
             yield None
             return
-        with connection.transaction(), connection.cursor().copy(plan.copy()) as copy:
+        with connection.transaction(), _cancelling(connection), connection.cursor().copy(plan.copy()) as copy:
             yield plan.headers, _blocks(copy, plan, settings)
             if connection.pgconn.transaction_status == TransactionStatus.ACTIVE:
                 raise psycopg.Rollback  # nobody wants the rest
@@ -213,6 +213,17 @@ def _wait(connection: Any) -> None:
     poll.register(connection.socket, select.POLLIN)
     poll.poll()
     connection.consume_input()
+
+
+@contextmanager
+def _cancelling(connection: Any) -> Iterator[None]:
+    """End the query on the server, too, where a signal ends the wait for its first rows."""
+    try:
+        yield
+    except BaseException as error:
+        if not isinstance(error, Exception):
+            connection.cancel()
+        raise
 
 
 def _end(connection: Any) -> int:
