@@ -49,6 +49,8 @@ def make_dag(delivery: Delivery) -> DAG:
         start_date=_start(delivery),
         catchup=False,
         max_active_runs=1,  # two runs may write the same file name
+        # Paused, a run by hand would wait in silence; those who may only start it may not end the pause.
+        is_paused_upon_creation=False if orchestration.workflow == "manual" else None,
         params={name: _param(schema) for name, schema in orchestration.params.items()} | run_params(),
         tags=sorted(
             {"persado", delivery.destination_name, *orchestration.tags, *(["pii"] if delivery.has_pii else [])}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow.models.asset import AssetModel
 from airflow.models.asset_state_store import AssetStateStoreModel
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 
+IS_RECORD = AssetStateStoreModel.key.like("2___-__-__T%")
+"""The keys of records begin with the moment; other state of an asset does not count."""
+
 
 def read_history(asset_uri: str, limit: int = 20, *, session: Session | None = None) -> list[Receipt | Failure]:
     """
@@ -41,14 +44,14 @@ def read_history(asset_uri: str, limit: int = 20, *, session: Session | None = N
         with create_session() as own:
             return read_history(asset_uri, limit, session=own)
     assets = select(AssetModel.id).where(or_(AssetModel.name == asset_uri, AssetModel.uri == asset_uri))
-    stored = select(AssetStateStoreModel.key, AssetStateStoreModel.value).where(
-        AssetStateStoreModel.asset_id.in_(assets)
+    kept = (
+        select(AssetStateStoreModel.key, AssetStateStoreModel.value)
+        .where(AssetStateStoreModel.asset_id.in_(assets), IS_RECORD)
+        .order_by(AssetStateStoreModel.key.desc())
+        .limit(limit)
     )
-    # The keys of records begin with the moment; other state of the asset does not count.
-    kept = stored.where(AssetStateStoreModel.key.like("2___-__-__T%")).order_by(AssetStateStoreModel.key.desc())
-    notes = [_record(*row) for row in session.execute(stored.where(AssetStateStoreModel.key == RUNNING))]
-    killed = [note for note in notes if isinstance(note, Failure) and not _runs(note, session)]
-    records = [record for row in session.execute(kept.limit(limit)) if (record := _record(*row)) is not None]
+    killed = [note for _, note in killed_tries(assets, session)]
+    records = [record for row in session.execute(kept) if (record := read_record(*row)) is not None]
     return sorted([*killed, *records], key=lambda record: record.finished, reverse=True)[:limit]
 
 
@@ -64,6 +67,22 @@ def find_assets(orchestration: str) -> list[str]:
         return list(session.scalars(select(AssetModel.uri).where(*named, with_records).order_by(AssetModel.id.desc())))
 
 
+def killed_tries(assets: Any, session: Session) -> list[tuple[str, Failure]]:
+    """
+    Give the tries that were killed and of which there is no record yet, each with its asset's URI.
+
+    :param assets: the ids of the assets, or a query for them
+    :param session: a session of Airflow's metadata database
+    """
+    notes = (
+        select(AssetModel.uri, AssetStateStoreModel.key, AssetStateStoreModel.value)
+        .join(AssetModel, AssetModel.id == AssetStateStoreModel.asset_id)
+        .where(AssetStateStoreModel.asset_id.in_(assets), AssetStateStoreModel.key == RUNNING)
+    )
+    found = [(uri, read_record(key, value)) for uri, key, value in session.execute(notes)]
+    return [(uri, note) for uri, note in found if isinstance(note, Failure) and not _runs(note, session)]
+
+
 def _runs(note: Failure, session: Session) -> bool:
     """Whether the try still runs that left the note; its end removes the note, unless the try was killed."""
     task = (TaskInstance.dag_id == note.dag_id, TaskInstance.run_id == note.run_id, TaskInstance.task_id == note.stage)
@@ -72,7 +91,14 @@ def _runs(note: Failure, session: Session) -> bool:
     return found is None or tuple(found) == (TaskInstanceState.RUNNING, note.try_number)
 
 
-def _record(key: str, value: str) -> Receipt | Failure | None:
+def read_record(key: str, value: str) -> Receipt | Failure | None:
+    """
+    Read a record as the store keeps it.
+
+    :param key: its key
+    :param value: its JSON
+    :return: None where it cannot be read
+    """
     try:
         content = json.loads(value)
         failed = isinstance(content, dict) and content.get("outcome") == "failed"

@@ -9,7 +9,8 @@ from persado.web.pages import count, duration, moment, size
 from persado.web.trends import Point, Trend
 
 WIDTH, HEIGHT = 320, 90
-_ROOM = 16  # as many slots at least, so that a few deliveries do not become a wall
+_WIDEST = 14.0  # so that a few deliveries do not become a wall
+_NARROWEST_CROSS = 5.0
 
 
 @dataclass(frozen=True)
@@ -39,12 +40,18 @@ class Chart:
     One measure over time.
 
     :param name: the measure
-    :param summary: what the chart shows, in words
+    :param latest: the value of the latest delivery, or what comes nearest to it
+    :param summary: all that the chart shows, in words
+    :param top: what the upper end of the axis means
+    :param bottom: what its lower end means
     :param marks: oldest first
     """
 
     name: str
+    latest: str
     summary: str
+    top: str
+    bottom: str
     marks: tuple[Mark, ...]
 
 
@@ -74,9 +81,10 @@ def _measure(
         told = f"{moment(point.finished)}: {text(number) if number is not None else point.outcome}"
         marks.append(_mark(trend, index, height, number is None, told))
     if not known:
-        return Chart(name, "no delivery yet", tuple(marks))
+        return Chart(name, "no delivery yet", "no delivery yet", "", "0", tuple(marks))
+    latest = f"latest {text(known[-1])}"
     spread = f", between {text(min(known))} and {text(max(known))}" if min(known) != max(known) else ""
-    return Chart(name, f"latest {text(known[-1])}{spread}", tuple(marks))
+    return Chart(name, latest, latest + spread, text(max(known)), "0", tuple(marks))
 
 
 def _success(trend: Trend) -> Chart:
@@ -85,14 +93,15 @@ def _success(trend: Trend) -> Chart:
         for index, point in enumerate(trend.points)
         for failed in [point.outcome == "failed"]
     ]
-    return Chart("Success", f"{trend.delivered} of {len(trend.points)} delivered", tuple(marks))
+    told = f"{trend.delivered} of {len(trend.points)} delivered"
+    return Chart("Success", told, told, "delivered", "failed", tuple(marks))
 
 
 def _mark(trend: Trend, index: int, height: float, failed: bool, title: str) -> Mark:
-    slot = WIDTH / max(len(trend.points), _ROOM)
-    width, left = slot * 0.7, slot * (index + 0.15)
+    slot = WIDTH / len(trend.points)
+    width = min(slot * 0.7, _WIDEST)
     if failed:
-        height = side = min(width, 12.0)
-        left, width = left + (width - side) / 2, side
-    height = max(height, 1.5)
+        width = max(min(width, 10.0), _NARROWEST_CROSS)
+        height = max(width, 8.0)
+    left, height = slot * (index + 0.5) - width / 2, max(height, 1.5)
     return Mark(round(left, 2), round(HEIGHT - height, 2), round(width, 2), round(height, 2), failed, title)

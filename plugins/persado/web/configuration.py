@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 
 from pydantic import BaseModel, ConfigDict
@@ -38,7 +38,7 @@ class Attention(BaseModel):
     """
     The state of the configuration.
 
-    :param errors: mistakes in the files, one line each; None where the user may not see them
+    :param errors: mistakes in the files, one line each; None where the user may see none
     :param keys: the keys of the deliveries, those that need attention first
     """
 
@@ -48,19 +48,30 @@ class Attention(BaseModel):
     keys: tuple[Key, ...]
 
 
-def read_configuration(dag_ids: Collection[str], *, with_errors: bool) -> Attention:
+def read_configuration(may_read: Callable[[str], bool], *, with_errors: bool) -> Attention:
     """
     Read the configuration and check its keys.
 
-    :param dag_ids: the orchestrations whose keys are wanted
+    A mistake in a file that several orchestrations may share can name any of them: it is for those who may read all.
+
+    :param may_read: tells of an orchestration's name whether the user may read its DAG
     :param with_errors: whether the mistakes are wanted
     """
-    configuration = load(config_dir())
-    deliveries = [delivery for name, delivery in configuration.deliveries.items() if name in dag_ids]
+    folder = config_dir()
+    configuration = load(folder)
+    names = {path.stem for path in (folder / "orchestrations").glob("*.y*ml")} | set(configuration.deliveries)
+    readable = {name for name in names if may_read(name)}
+    errors = [error for error in map(str, configuration.errors) if readable == names or _names_one(error, readable)]
     return Attention(
-        errors=tuple(map(str, configuration.errors)) if with_errors else None,
-        keys=_keys(deliveries),
+        errors=tuple(errors) if with_errors else None,
+        keys=_keys([delivery for name, delivery in configuration.deliveries.items() if name in readable]),
     )
+
+
+def _names_one(error: str, orchestrations: Collection[str]) -> bool:
+    """Whether a mistake is in the file of one of some orchestrations."""
+    where = error.partition(":")[0]
+    return where in {f"orchestrations/{name}.yaml" for name in orchestrations}
 
 
 def _keys(deliveries: Collection[Delivery]) -> tuple[Key, ...]:

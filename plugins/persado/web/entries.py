@@ -1,26 +1,14 @@
-"""The ledger's records as the page lists them: every delivery and every failed try, newest first."""
+"""A record of the ledger as the page shows it: a delivery, or a try that failed."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import Any, Generic, TypeVar
+from typing import Any
 
-from airflow.models.asset import AssetModel
-from airflow.utils.session import create_session
 from pydantic import BaseModel, ConfigDict
-from sqlalchemy import select
 
 from persado.ledger import Failure
-from persado.ledger_reader import read_history
 from persado.pipeline.receipt import DeliveredFile, Receipt, StageRecord
-
-MOST = 2000
-"""The records that are looked at of one asset; older ones stay in the ledger."""
-
-PER_PAGE = 25
-
-Item = TypeVar("Item")
 
 
 class Entry(BaseModel):
@@ -78,87 +66,24 @@ class Entry(BaseModel):
     error: str | None = None
     message: str | None = None
 
+    @property
+    def searchable(self) -> str:
+        """Names, paths, ids, user, reason and error, in lower case."""
+        words = (
+            *(self.dag_id, self.run_id, self.destination, self.delivery_id, self.triggered_by, self.reason),
+            *(self.stage, self.error, self.message, self.done_path, self.key_fingerprint),
+            *(text for file in self.files for text in (file.remote_path, file.sha256)),
+        )
+        return "\n".join(word for word in words if word).lower()
 
-class Page(BaseModel, Generic[Item]):
+
+def entry_of(asset_uri: str, record: Receipt | Failure) -> Entry:
     """
-    A part of a list.
+    Make an entry of a record.
 
-    :param items: what is on the page
-    :param page: its number, from 1
-    :param pages: how many there are, at least one
-    :param total: how many items there are in all
+    :param asset_uri: the asset that the record is kept with
+    :param record: a delivery's receipt, or the record of a try that failed
     """
-
-    model_config = ConfigDict(frozen=True)
-
-    items: tuple[Item, ...]
-    page: int
-    pages: int
-    total: int
-
-
-def read_entries(dag_ids: Collection[str]) -> list[Entry]:
-    """
-    Read the ledger, newest first.
-
-    :param dag_ids: the DAGs whose records are wanted
-    """
-    with create_session() as session:
-        uris = session.scalars(select(AssetModel.uri).where(AssetModel.uri.startswith("persado://"))).all()
-        found = [
-            _entry(uri, record)
-            for uri in uris
-            for record in read_history(uri, MOST, session=session)
-            if record.dag_id in dag_ids
-        ]
-    return sorted(found, key=lambda entry: entry.finished, reverse=True)
-
-
-def choose(
-    entries: Sequence[Entry], *, dag_id: str = "", run_id: str = "", outcome: str = "", text: str = ""
-) -> list[Entry]:
-    """
-    Pick entries; an empty condition is none.
-
-    :param entries: all of them
-    :param dag_id: only of this DAG
-    :param run_id: only of this run
-    :param outcome: only of this outcome
-    :param text: only those that hold it, upper or lower case, in a name, path, id, user, reason or error
-    """
-    return [
-        entry
-        for entry in entries
-        if dag_id in ("", entry.dag_id)
-        and run_id in ("", entry.run_id)
-        and outcome in ("", entry.outcome)
-        and text.strip().lower() in _text(entry)
-    ]
-
-
-def paginate(items: Sequence[Item], page: int, per_page: int = PER_PAGE) -> Page[Item]:
-    """
-    Cut a page out of a list; beyond the last one there is the last one.
-
-    :param items: all of them
-    :param page: the page's number, from 1
-    :param per_page: how many items a page has
-    """
-    pages = max(1, -(-len(items) // per_page))
-    page = min(max(page, 1), pages)
-    return Page(items=tuple(items[(page - 1) * per_page : page * per_page]), page=page, pages=pages, total=len(items))
-
-
-def _text(entry: Entry) -> str:
-    words = (
-        *(entry.dag_id, entry.run_id, entry.destination, entry.delivery_id, entry.triggered_by, entry.reason),
-        *(entry.stage, entry.error, entry.message, entry.done_path, entry.key_fingerprint),
-        *(text for file in entry.files for text in (file.remote_path, file.sha256)),
-    )
-    return "\n".join(word for word in words if word).lower()
-
-
-def _entry(uri: str, record: Receipt | Failure) -> Entry:
     shared: dict[str, Any] = {
         name: getattr(record, name)
         for name in ("outcome", "dag_id", "run_id", "delivery_id", "triggered_by", "finished")
@@ -166,7 +91,7 @@ def _entry(uri: str, record: Receipt | Failure) -> Entry:
     shared["reason"] = getattr(record, "reason", None)
     if isinstance(record, Failure):
         failed = {name: getattr(record, name) for name in ("stage", "try_number", "error", "message")}
-        return Entry(**shared, destination=uri.removeprefix("persado://").partition("/")[0], **failed)
+        return Entry(**shared, destination=asset_uri.removeprefix("persado://").partition("/")[0], **failed)
     kept = ("destination", "started", "rows", "files", "stages", "done_path", "key_fingerprint")
     delivered = {name: getattr(record, name) for name in (*kept, "query_sha256", "read_by", "warnings")}
     return Entry(

@@ -64,6 +64,11 @@ def may_see(request: Request, dag_id: str, entity: DagAccessEntity) -> bool:
     )
 
 
+def may_read(request: Request, dag_id: str) -> bool:
+    """Tell whether the user may read a DAG, be there one of that name or not."""
+    return get_auth_manager().is_authorized_dag(method="GET", details=DagDetails(id=dag_id), user=_user(request))
+
+
 def may_see_errors(request: Request) -> bool:
     """Tell whether the user may see what did not load, as Airflow's own list of import errors."""
     return get_auth_manager().is_authorized_view(access_view=AccessView.IMPORT_ERRORS, user=_user(request))

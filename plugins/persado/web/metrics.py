@@ -2,39 +2,42 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 
-from persado.web.entries import Entry
+from persado.web.listing import Tally
 
 MEDIA_TYPE = "text/plain; version=0.0.4"
 
 _HELP = {
     "persado_tries": "Deliveries and failed tries in the ledger, by outcome.",
-    "persado_rows_delivered": "Rows delivered, as far as the ledger tells.",
-    "persado_bytes_delivered": "Bytes delivered, as far as the ledger tells.",
-    "persado_last_delivery_timestamp_seconds": "When the last delivery ended, in Unix seconds.",
+    "persado_last_try_timestamp_seconds": "When the latest one of each outcome ended, in Unix seconds.",
+    "persado_last_delivery_rows": "Rows of the latest delivery.",
+    "persado_last_delivery_bytes": "Bytes of the latest delivery, at the site.",
+    "persado_last_delivery_seconds": "How long the latest delivery took.",
 }
 
 
-def text(entries: Sequence[Entry]) -> str:
+def text(tallies: Sequence[Tally]) -> str:
     """
     Write the counters.
 
-    :param entries: deliveries and failed tries, newest first
+    :param tallies: how often each DAG had which outcome
     """
-    values: dict[str, Counter[str]] = {name: Counter() for name in _HELP}
-    for entry in entries:
-        labels = f'orchestration="{_escaped(entry.dag_id)}"'
-        values["persado_tries"][f'{labels},outcome="{_escaped(entry.outcome)}"'] += 1
-        if entry.outcome == "delivered":
-            values["persado_rows_delivered"][labels] += entry.rows or 0
-            values["persado_bytes_delivered"][labels] += entry.bytes or 0
-            values["persado_last_delivery_timestamp_seconds"].setdefault(labels, int(entry.finished.timestamp()))
+    values: dict[str, list[tuple[str, float]]] = {name: [] for name in _HELP}
+    for tally in tallies:
+        latest = tally.latest
+        dag = f'orchestration="{_escaped(latest.dag_id)}"'
+        labels = f'{dag},outcome="{_escaped(latest.outcome)}"'
+        values["persado_tries"].append((labels, tally.tries))
+        values["persado_last_try_timestamp_seconds"].append((labels, int(latest.finished.timestamp())))
+        if latest.outcome == "delivered":
+            values["persado_last_delivery_rows"].append((dag, latest.rows or 0))
+            values["persado_last_delivery_bytes"].append((dag, latest.bytes or 0))
+            values["persado_last_delivery_seconds"].append((dag, latest.seconds or 0))
     lines = []
     for name, described in _HELP.items():
         lines += [f"# HELP {name} {described}", f"# TYPE {name} gauge"]
-        lines += [f"{name}{{{labels}}} {value}" for labels, value in sorted(values[name].items())]
+        lines += [f"{name}{{{labels}}} {value}" for labels, value in values[name]]
     return "\n".join(lines) + "\n"
 
 

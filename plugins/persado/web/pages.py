@@ -49,6 +49,11 @@ def moment(at: datetime) -> str:
     return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
+def day(at: datetime) -> str:
+    """Write the day of a moment in UTC: ``2026-11-23``."""
+    return f"{at.astimezone(UTC):%Y-%m-%d}"
+
+
 def fingerprint(digits: str) -> str:
     """Write an OpenPGP fingerprint as gpg does, in groups of four."""
     return " ".join(digits[start : start + 4] for start in range(0, len(digits), 4))
@@ -70,6 +75,7 @@ _ENVIRONMENT.filters |= {
     "size": size,
     "duration": duration,
     "moment": moment,
+    "day": day,
     "fingerprint": fingerprint,
     "in_path": _quoted,
     "in_query": urlencode,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict
 
 from persado.web.entries import Entry
+from persado.web.listing import Wanted, find, tallies
 
 LATEST = 60
 """How many deliveries and failed tries a trend shows."""
@@ -51,22 +52,16 @@ class Trend(BaseModel):
     points: tuple[Point, ...]
 
 
-def trends(entries: Sequence[Entry]) -> list[Trend]:
+def trends(dag_ids: Collection[str]) -> list[Trend]:
     """
-    Give the trend of each orchestration.
+    Give the trend of each orchestration that has delivered or tried to.
 
-    :param entries: deliveries and failed tries, newest first
+    :param dag_ids: the DAGs whose trends are wanted
     """
-    by_dag: dict[str, list[Point]] = {}
-    for entry in entries:
-        points = by_dag.setdefault(entry.dag_id, [])
-        if len(points) < LATEST and entry.outcome in ("delivered", "failed"):
-            points.append(Point.model_validate(entry, from_attributes=True))
-    return [
-        Trend(
-            dag_id=dag_id,
-            delivered=sum(point.outcome == "delivered" for point in points),
-            points=tuple(reversed(points)),
-        )
-        for dag_id, points in sorted(by_dag.items())
-    ]
+    names = sorted({tally.latest.dag_id for tally in tallies(dag_ids)})
+    return [_trend(name, find({name}, Wanted(), per_page=LATEST).items) for name in names]
+
+
+def _trend(dag_id: str, latest: Sequence[Entry]) -> Trend:
+    points = tuple(Point.model_validate(entry, from_attributes=True) for entry in reversed(latest))
+    return Trend(dag_id=dag_id, delivered=sum(point.outcome == "delivered" for point in points), points=points)
