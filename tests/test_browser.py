@@ -8,21 +8,28 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, FrameLocator, Locator, Page, expect
 from support.airflow_ui import REPO, airflow_up, chromium, make_checkout
+from support.ssh_keys import public_line, ssh_key
 
 from demo.start import Demo, wait_for_dags
+from persado.pipeline.ssh_keys import fingerprint, pinned_host_keys
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.xdist_group("airflow")]
 
 SCREENSHOTS = REPO / ".build" / "screenshots"
 PATIENCE = 60_000
 """Milliseconds to wait for anything; the machine may be busy."""
+
+LONG = "customers_of_one_state_for_the_newsletter_of_the_brand_team_with_the_name_that_somebody_gave_it_once"
+"""An orchestration that always fails: it has too few rows."""
 
 BY_STATE = {
     "orchestrations/by_state.yaml": """
@@ -48,6 +55,17 @@ SELECT md5(lower(email)) AS Hashed_Email FROM customers
 WHERE state = '{{ params.state }}' AND customer_id > 0 AND DATE '{{ params.since }}' < current_date
 LIMIT {{ params.most }}
 """,
+    f"orchestrations/{LONG}.yaml": """
+query: by_state.sql
+source: warehouse_default
+data_template: by_state
+settings: {filename_template: "{{orchestration}}.csv"}
+rows: {fail_below: 1000000}
+params:
+  state: {type: string, default: NY}
+  since: {type: string, default: "1950-01-01"}
+  most: {type: integer, default: 100}
+""",
     "destinations/elsewhere.yaml": "{connection: elsewhere, settings: {remote_folder: /not/there}}",
     "orchestrations/mistaken.yaml": "{query: none.sql, source: warehouse_default, data_template: segmnt}",
 }
@@ -60,9 +78,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     for name, text in BY_STATE.items():
         (checkout / "include" / "persado" / name).write_text(text)
     with airflow_up(checkout) as started:
-        wait_for_dags(started, ["by_state", "weekly_segment"])
-        # As an operator does it once; business users may not.
-        started.api._client.patch("/api/v2/dags/by_state", json={"is_paused": False}).raise_for_status()
+        wait_for_dags(started, ["by_state", "weekly_segment", LONG])
         yield started
 
 
@@ -130,11 +146,21 @@ def people(everybody: People) -> Iterator[People]:
 
 
 @pytest.fixture(scope="module")
+def failed(demo: Demo) -> str:
+    """The id of a run with a long name that has failed."""
+    return ended(demo, LONG, "failed")
+
+
+@pytest.fixture(scope="module")
 def delivered(demo: Demo) -> str:
     """The id of a run of weekly_segment that has delivered."""
-    run = str(demo.api.trigger("weekly_segment", logical_date=None)["dag_run_id"])
-    demo.components.wait_for("the run", lambda: state_of(demo, "weekly_segment", run) not in ("queued", "running"), 120)
-    assert state_of(demo, "weekly_segment", run) == "success"
+    return ended(demo, "weekly_segment", "success")
+
+
+def ended(demo: Demo, dag_id: str, state: str) -> str:
+    run = str(demo.api.trigger(dag_id, logical_date=None)["dag_run_id"])
+    demo.components.wait_for("the run", lambda: state_of(demo, dag_id, run) not in ("queued", "running"), 120)
+    assert state_of(demo, dag_id, run) == state
     return run
 
 
@@ -182,6 +208,12 @@ def test_an_operator_makes_and_tests_a_connection(people: People, demo: Demo) ->
     assert "no host key is pinned" in told
     assert re.search(r"SHA256:[\w+/]{43}", told)
     assert f"{kind} {base64}" in told
+
+    other = public_line(ssh_key(name="another site"))
+    edit(page, "element_host_key", other)
+    told = press_test(page)
+    assert "wrong host key" in told
+    assert all(fingerprint(key) in told for line in (other, f"{kind} {base64}") for key in pinned_host_keys(line, ""))
 
     edit(page, "element_host_key", f"{kind} {base64}")
     assert "the site refused the login. The pass phrase or the account is wrong" in press_test(page)
@@ -346,16 +378,38 @@ def test_the_theme_follows_airflow_s_at_once(people: People) -> None:
     assert root.evaluate(shade) == "rgb(255, 255, 255)"
 
 
+def test_moments_are_in_the_time_zone_of_airflow_s_ui(people: People, delivered: str) -> None:
+    page = people.page("business")
+    frame = deliveries(page)
+    moment = frame.locator("td time").first
+    page.evaluate("localStorage.setItem('timezone', JSON.stringify('Asia/Tokyo'))")
+    expect(moment).to_have_text(re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d GMT\+9$"), timeout=PATIENCE)
+    at = datetime.fromisoformat(str(moment.get_attribute("datetime")))
+    told = moment.inner_text().removesuffix(" GMT+9")
+    assert told == f"{at.astimezone(ZoneInfo('Asia/Tokyo')):%Y-%m-%d %H:%M:%S}"
+    expect(moment).to_have_attribute("title", f"{at:%Y-%m-%d %H:%M:%S} UTC")
+    page.evaluate("localStorage.removeItem('timezone')")
+
+
+def test_a_link_to_airflow_opens_beside_the_page_too(people: People, delivered: str) -> None:
+    page = people.page("business")
+    frame = deliveries(page, f"/persado/delivery?dag_id=weekly_segment&run_id={delivered.replace('+', '%2B')}")
+    with page.context.expect_page() as opened:
+        frame.get_by_role("link", name="Log of extract").click(modifiers=["ControlOrMeta"])
+    opened.value.wait_for_url("**/tasks/extract")
+    visible(frame.get_by_role("heading", name="Delivery of weekly_segment"))
+
+
 @pytest.mark.parametrize("width", [400, 1600])
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_it_fits_and_is_accessible(people: People, delivered: str, theme: str, width: int) -> None:
+def test_it_fits_and_is_accessible(people: People, delivered: str, failed: str, theme: str, width: int) -> None:
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     page = people.page("admin", theme=theme, width=width)
-    run = f"delivery?dag_id=weekly_segment&run_id={delivered.replace('+', '%2B')}"
     for name, path in {
         "deliveries": "deliveries",
         "filtered": "deliveries?dag_id=weekly_segment",
-        "delivery": run,
+        "delivery": f"delivery?dag_id=weekly_segment&run_id={delivered.replace('+', '%2B')}",
+        "failed": f"delivery?dag_id={LONG}&run_id={failed.replace('+', '%2B')}",
         "trends": "trends",
         "configuration": "configuration",
     }.items():

@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import yaml
 from fastapi.testclient import TestClient
 from support.airflow_runs import Project, airflow_database, project
+
+from persado.ledger_reader import IS_RECORD, read_record
 
 pytestmark = pytest.mark.xdist_group("web")
 
@@ -17,6 +21,7 @@ __all__ = ["airflow_database", "project"]
 
 SETTINGS = {"filename_template": "out.csv"}
 PAGES = ["deliveries", "trends", "configuration"]
+APIS = ["api/deliveries", "api/trends", "api/configuration"]
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +30,7 @@ def airflow(airflow_database: None) -> Iterator[Any]:
     from airflow.api_fastapi.app import create_app, purge_cached_app
 
     with pytest.MonkeyPatch.context() as env:
-        env.setenv("AIRFLOW__CORE__AUTH_MANAGER", SIMPLE)
+        env.setenv("AIRFLOW__CORE__AUTH_MANAGER", "support.one_dag_auth.OneDagAuthManager")
         env.setenv("AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS", "ann:viewer")
         env.setenv("AIRFLOW__API_AUTH__JWT_SECRET", "0123456789" * 7)
         purge_cached_app()
@@ -39,18 +44,20 @@ def server(airflow: Any) -> TestClient:
     return TestClient(airflow, follow_redirects=False)
 
 
-SIMPLE = "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager"
-
-
 @pytest.fixture
 def ann(server: TestClient) -> TestClient:
     """Ann, who may read everything."""
+    return logged_in(server, "ann")
+
+
+def logged_in(server: TestClient, name: str) -> TestClient:
     from airflow.api_fastapi.app import get_auth_manager
     from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
 
-    token = get_auth_manager().generate_jwt(SimpleAuthManagerUser(username="ann", role="viewer"))
-    server.headers["Authorization"] = f"Bearer {token}"
-    return server
+    token = get_auth_manager().generate_jwt(SimpleAuthManagerUser(username=name, role="op"))
+    user = TestClient(server.app, follow_redirects=False)
+    user.headers["Authorization"] = f"Bearer {token}"
+    return user
 
 
 def deliver(project: Project, name: str, **more: Any) -> Any:
@@ -152,12 +159,122 @@ def test_the_trend_of_an_orchestration(project: Project, ann: TestClient) -> Non
     assert [(point["outcome"], point["rows"]) for point in trend["points"]] == [("delivered", 2), ("failed", None)]
     assert trend["delivered"] == 1
 
+    text = ann.get("/persado/deliveries", params={"dag_id": "developing"}).text
+    (rows,) = re.findall(r'<figure class="rows">.*?</figure>', text, re.DOTALL)
+    assert 'aria-label="Rows over time: latest 2"' in rows
+    assert "<span>2</span><span>0</span>" in rows
+    days = [trend["points"][place]["finished"][:10] for place in (0, -1)]
+    assert re.findall(r'<time class="day"[^>]*>([^<]*)</time>', rows) == days
+
 
 def test_counters(project: Project, ann: TestClient) -> None:
     deliver(project, "counted")
     text = ann.get("/persado/metrics").text
     assert 'persado_tries{orchestration="counted",outcome="delivered"} 1\n' in text
-    assert 'persado_rows_delivered{orchestration="counted"} 2\n' in text
+    assert 'persado_last_delivery_rows{orchestration="counted"} 2\n' in text
+    assert 'persado_last_delivery_bytes{orchestration="counted"} 6\n' in text
+
+
+def test_the_counters_of_an_orchestration_that_changed_its_destination(project: Project, ann: TestClient) -> None:
+    deliver(project, "moved")
+    other = {"connection": "site", "settings": {"remote_folder": "/inbox", **SETTINGS}}
+    project.write("destinations/other.yaml", yaml.safe_dump(other))
+    project.write("data_templates/moved_template.yaml", "destination: other\n")
+    project.run("moved")
+    lines = [line for line in ann.get("/persado/metrics").text.splitlines() if '"moved"' in line]
+    assert 'persado_tries{orchestration="moved",outcome="delivered"} 2' in lines
+    assert len({line.partition("} ")[0] for line in lines}) == len(lines)
+
+
+def test_of_a_long_ledger_only_the_page_is_read(
+    project: Project, ann: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from persado.web import listing
+
+    deliver(project, "long")
+    begin = datetime(2021, 3, 4, tzinfo=UTC)
+    read: list[str] = []
+    copy_records("long", [begin + timedelta(minutes=number) for number in range(300)])
+
+    def noted(key: str, value: str) -> Any:
+        read.append(key)
+        return read_record(key, value)
+
+    monkeypatch.setattr(listing, "read_record", noted)
+
+    listed = ann.get("/persado/api/deliveries", params={"dag_id": "long", "page": 3, "per_page": 50}).json()
+    assert (listed["total"], listed["pages"]) == (301, 7)
+    newest = begin + timedelta(minutes=299)
+    expected = [newest - timedelta(minutes=number) for number in range(99, 149)]
+    assert [datetime.fromisoformat(item["finished"]) for item in listed["items"]] == expected
+    assert len(read) == 50
+
+    found = ann.get("/persado/api/deliveries", params={"dag_id": "long", "q": " OUT.csv\t", "outcome": "delivered"})
+    assert found.json()["total"] == 301
+    for nothing in ("out%csv", "remote_path", '"outcome"', "\\", "é"):
+        assert ann.get("/persado/api/deliveries", params={"dag_id": "long", "q": nothing}).json()["total"] == 0
+    assert ann.get("/persado/api/deliveries", params={"dag_id": "long", "q": "LONG_site"}).json()["total"] == 301
+    assert 'persado_tries{orchestration="long",outcome="delivered"} 301\n' in ann.get("/persado/metrics").text
+
+
+def copy_records(dag_id: str, moments: list[datetime]) -> None:
+    """Write the one record of a DAG again, as of other moments."""
+    from airflow.models.asset_state_store import AssetStateStoreModel
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    columns = [column.key for column in AssetStateStoreModel.__table__.columns]
+    with create_session() as session:
+        found = select(AssetStateStoreModel).where(
+            IS_RECORD, AssetStateStoreModel.value.contains(f'"dag_id": "{dag_id}"')
+        )
+        record = session.scalars(found).one()
+        shared = {name: getattr(record, name) for name in columns}
+        for moment in moments:
+            value = json.dumps({**json.loads(record.value), "finished": moment.isoformat()})
+            key = f"{moment:%Y-%m-%dT%H:%M:%S.%fZ}_copy"
+            session.add(AssetStateStoreModel(**{**shared, "key": key, "value": value}))
+
+
+def test_who_may_read_one_dag_sees_nothing_of_the_others(project: Project, server: TestClient) -> None:
+    mine, theirs = deliver(project, "mine"), deliver(project, "theirs")
+    for name in ("mine_wrong", "theirs_wrong"):
+        project.describe(name, "SELECT 1", settings=SETTINGS, no_such_key=1)
+    project.write("destinations/theirs_too.yaml", "{connection: site, no_such_key: 1}")
+    user = logged_in(server, "reads_mine")
+    delivery = f"delivery?dag_id=mine&run_id={mine.run_id}".replace("+", "%2B")
+    shown = {path: user.get(f"/persado/{path}") for path in (*PAGES, *APIS, "metrics", delivery, f"api/{delivery}")}
+    assert [(path, answer.status_code) for path, answer in shown.items() if answer.status_code != 200] == []
+    assert [path for path, answer in shown.items() if "theirs" in answer.text] == []
+    for path in ("deliveries", "trends", "api/deliveries", "api/trends", "metrics"):
+        assert "mine" in shown[path].text
+
+    guessed = {"dag_id": "theirs", "run_id": theirs.run_id}
+    for path in ("delivery", "api/delivery"):
+        assert user.get(f"/persado/{path}", params=guessed).status_code == 404
+    assert user.get("/persado/api/deliveries", params={"dag_id": "theirs"}).json()["total"] == 0
+    assert user.get("/persado/api/trends", params={"dag_id": "theirs"}).json() == []
+    assert theirs.run_id not in user.get("/persado/deliveries", params={"dag_id": "theirs"}).text
+
+    # A mistake is told to whoever may read the orchestration that it is in.
+    (error,) = logged_in(server, "reads_mine_wrong").get("/persado/api/configuration").json()["errors"]
+    assert error.startswith("orchestrations/mine_wrong.yaml:")
+    everything = logged_in(server, "ann").get("/persado/api/configuration").text
+    assert all(name in everything for name in ("mine_wrong", "theirs_wrong", "theirs_too"))
+
+
+def test_no_proxy_or_browser_keeps_what_is_shown(ann: TestClient, server: TestClient) -> None:
+    for path in (*PAGES, *APIS, "metrics", "nothing", "deliveries?page=x"):
+        for user in (ann, server):
+            assert user.get(f"/persado/{path}").headers["cache-control"] == "no-store"
+
+
+def test_a_wrong_address_is_told_to_people_as_a_page(ann: TestClient) -> None:
+    answer = ann.get("/persado/deliveries", params={"page": "x"}, headers={"Accept": "text/html"})
+    assert answer.status_code == 422
+    assert "<h1>That did not work</h1>" in answer.text
+    assert "query page: Input should be a valid integer" in answer.text
+    assert "query page" in ann.get("/persado/api/deliveries", params={"page": "x"}).json()["detail"]
 
 
 def test_mistakes_in_the_configuration(project: Project, ann: TestClient) -> None:
