@@ -217,8 +217,44 @@ def test_of_a_long_ledger_only_the_page_is_read(
     assert 'persado_tries{orchestration="long",outcome="delivered"} 301\n' in ann.get("/persado/metrics").text
 
 
+def test_a_killed_try_is_among_the_others(project: Project, ann: TestClient) -> None:
+    from persado.ledger import RUNNING
+
+    run = deliver(project, "killed")
+    begin = datetime(2022, 3, 4, tzinfo=UTC)
+    copy_records("killed", [begin + timedelta(minutes=number) for number in range(0, 20, 2)])
+    at = begin + timedelta(minutes=9)
+    told = {"stage": "upload", "try_number": 3, "error": "Killed", "message": "it was killed", "reason": None}
+    shared = {"outcome": "failed", "delivery_id": None, "dag_id": "killed", "run_id": run.run_id, "triggered_by": "ann"}
+    copy_record("killed", RUNNING, {**shared, **told, "finished": at.isoformat()})
+
+    pages = [
+        ann.get("/persado/api/deliveries", params={"dag_id": "killed", "page": page, "per_page": per_page}).json()
+        for per_page in (1, 2, 5)
+        for page in range(1, 12 // per_page + 2)
+    ]
+    assert {page["total"] for page in pages} == {12}
+    minutes = [18, 16, 14, 12, 10, 9, 8, 6, 4, 2, 0]
+    for per_page in (1, 2, 5):
+        shown = {
+            item["finished"]: item for page in pages for item in page["items"] if -(-12 // per_page) == page["pages"]
+        }
+        assert [datetime.fromisoformat(moment) for moment in list(shown)[1:]] == [
+            begin + timedelta(minutes=minute) for minute in minutes
+        ]
+    (entry,) = ann.get("/persado/api/deliveries", params={"q": "IT WAS KILLED", "dag_id": "killed"}).json()["items"]
+    assert (entry["outcome"], entry["stage"]) == ("failed", "upload")
+    assert 'persado_tries{orchestration="killed",outcome="failed"} 1\n' in ann.get("/persado/metrics").text
+
+
 def copy_records(dag_id: str, moments: list[datetime]) -> None:
     """Write the one record of a DAG again, as of other moments."""
+    for moment in moments:
+        copy_record(dag_id, f"{moment:%Y-%m-%dT%H:%M:%S.%fZ}_copy", {"finished": moment.isoformat()})
+
+
+def copy_record(dag_id: str, key: str, changes: dict[str, Any]) -> None:
+    """Write a record like a DAG's newest one; changes that tell an outcome are the whole record."""
     from airflow.models.asset_state_store import AssetStateStoreModel
     from airflow.utils.session import create_session
     from sqlalchemy import select
@@ -228,12 +264,11 @@ def copy_records(dag_id: str, moments: list[datetime]) -> None:
         found = select(AssetStateStoreModel).where(
             IS_RECORD, AssetStateStoreModel.value.contains(f'"dag_id": "{dag_id}"')
         )
-        record = session.scalars(found).one()
-        shared = {name: getattr(record, name) for name in columns}
-        for moment in moments:
-            value = json.dumps({**json.loads(record.value), "finished": moment.isoformat()})
-            key = f"{moment:%Y-%m-%dT%H:%M:%S.%fZ}_copy"
-            session.add(AssetStateStoreModel(**{**shared, "key": key, "value": value}))
+        record = session.scalars(found.order_by(AssetStateStoreModel.key.desc())).first()
+        assert record
+        value = changes if "outcome" in changes else {**json.loads(record.value), **changes}
+        kept = {name: getattr(record, name) for name in columns}
+        session.add(AssetStateStoreModel(**{**kept, "key": key, "value": json.dumps(value)}))
 
 
 def test_who_may_read_one_dag_sees_nothing_of_the_others(project: Project, server: TestClient) -> None:

@@ -18,7 +18,7 @@ from airflow.utils.session import create_session
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy import and_, func, or_, select
 
-from persado.ledger_reader import IS_RECORD, read_record
+from persado.ledger_reader import IS_RECORD, killed_tries, read_record
 from persado.web.entries import Entry, entry_of
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 PER_PAGE = 25
+
+_IS_DELIVERY = AssetModel.uri.startswith("persado://")
 
 Item = TypeVar("Item")
 
@@ -90,14 +92,26 @@ def find(dag_ids: Collection[str], wanted: Wanted, page: int = 1, per_page: int 
     """
     text = wanted.text.strip().lower()
     with create_session() as session:
+        killed = [entry for entry in _killed(session, dag_ids) if _fits(entry, wanted, text)]
         chosen = _chosen(session, dag_ids, wanted, text)
         if text:
             found = [entry for entry in _entries(session.execute(chosen), dag_ids) if text in entry.searchable]
-            return _cut(found, page, per_page)
-        total = session.scalar(select(func.count()).select_from(chosen.order_by(None).subquery())) or 0
-        page, pages = _within(page, per_page, total)
-        rows = session.execute(chosen.offset((page - 1) * per_page).limit(per_page))
-        return Page(items=tuple(_entries(rows, dag_ids)), page=page, pages=pages, total=total)
+            total = len(found) + len(killed)
+            start, page, pages = _within(page, per_page, total)
+            shown = _newest_first([*found, *killed])[start : start + per_page]
+        else:
+            counted = session.scalar(select(func.count()).select_from(chosen.order_by(None).subquery())) or 0
+            total = counted + len(killed)
+            start, page, pages = _within(page, per_page, total)
+            # So many records more before and behind the page as there are tries to be put between them.
+            first = max(0, start - len(killed))
+            rows = session.execute(chosen.offset(first).limit(per_page + len(killed)))
+            records = list(_entries(rows, dag_ids))
+            before = [entry for entry in killed if first and records and entry.finished > records[0].finished]
+            rest = [entry for entry in killed if entry not in before]
+            start -= first + len(before)
+            shown = _newest_first([*records, *rest])[start : start + per_page]
+    return Page(items=tuple(shown), page=page, pages=pages, total=total)
 
 
 def tallies(dag_ids: Collection[str]) -> list[Tally]:
@@ -111,16 +125,18 @@ def tallies(dag_ids: Collection[str]) -> list[Tally]:
         grouped = (Record.asset_id, Record.last_updated_by_dag_id, _holds("outcome", "failed"))
         counted = select(Record.asset_id, func.max(Record.key), func.count()).where(*seen).group_by(*grouped)
         tries = {(asset, key): count for asset, key, count in session.execute(counted)}
-        found: dict[tuple[str, str], Tally] = {}
-        latest = _records().where(*seen, Record.key.in_({key for _, key in tries}))
-        for row in session.execute(latest.order_by(Record.key.desc())):
-            for entry in _entries([row], dag_ids):
-                # An orchestration that has changed its destination has had several assets.
-                key, count = (entry.dag_id, entry.outcome), tries.get((row.asset_id, row.key), 0)
-                before = found.get(key)
-                found[key] = Tally(
-                    tries=count + (before.tries if before else 0), latest=before.latest if before else entry
-                )
+        newest = _records().where(*seen, Record.key.in_({key for _, key in tries}))
+        latest = [
+            (entry, tries.get((row.asset_id, row.key), 0))
+            for row in session.execute(newest)
+            for entry in _entries([row], dag_ids)
+        ]
+        latest += [(entry, 1) for entry in _killed(session, dag_ids)]
+    found: dict[tuple[str, str], Tally] = {}
+    # An orchestration that has changed its destination has had several assets.
+    for entry, count in sorted(latest, key=lambda counted: counted[0].finished):
+        before = found.get(outcome := (entry.dag_id, entry.outcome))
+        found[outcome] = Tally(tries=count + (before.tries if before else 0), latest=entry)
     return [found[key] for key in sorted(found)]
 
 
@@ -144,7 +160,7 @@ def _records() -> Select[str, int, str, str]:
 
 def _seen(session: Session, dag_ids: Collection[str]) -> list[ColumnElement[bool]]:
     """Give what holds for the records that may be seen."""
-    assets = session.execute(select(AssetModel.id, AssetModel.uri).where(AssetModel.uri.startswith("persado://"))).all()
+    assets = session.execute(select(AssetModel.id, AssetModel.uri).where(_IS_DELIVERY)).all()
     # What no task has written is the orchestration's whose asset it is kept with.
     named = [asset for asset, uri in assets if uri.rpartition("/")[2] in dag_ids]
     written_by = Record.last_updated_by_dag_id
@@ -168,13 +184,23 @@ def _entries(rows: Iterable[Any], dag_ids: Collection[str]) -> Iterator[Entry]:
             yield entry_of(row.uri, record)
 
 
-def _cut(found: list[Entry], page: int, per_page: int) -> Page[Entry]:
-    page, pages = _within(page, per_page, len(found))
-    start = (page - 1) * per_page
-    return Page(items=tuple(found[start : start + per_page]), page=page, pages=pages, total=len(found))
+def _killed(session: Session, dag_ids: Collection[str]) -> list[Entry]:
+    """Give the tries that were killed and have no record yet; one an orchestration, at most."""
+    assets = select(AssetModel.id).where(_IS_DELIVERY)
+    return [entry_of(uri, note) for uri, note in killed_tries(assets, session) if note.dag_id in dag_ids]
 
 
-def _within(page: int, per_page: int, total: int) -> tuple[int, int]:
-    """Give the number of the page that there is, and how many there are."""
+def _fits(entry: Entry, wanted: Wanted, text: str) -> bool:
+    conditions = ((key, getattr(wanted, key)) for key in ("dag_id", "run_id", "outcome"))
+    return all(value in ("", getattr(entry, key)) for key, value in conditions) and text in entry.searchable
+
+
+def _newest_first(entries: Iterable[Entry]) -> list[Entry]:
+    return sorted(entries, key=lambda entry: entry.finished, reverse=True)
+
+
+def _within(page: int, per_page: int, total: int) -> tuple[int, int, int]:
+    """Give where the page that there is begins, its number, and how many pages there are."""
     pages = max(1, -(-total // per_page))
-    return min(max(page, 1), pages), pages
+    page = min(max(page, 1), pages)
+    return (page - 1) * per_page, page, pages
