@@ -273,9 +273,10 @@ def test_a_business_user_triggers_watches_and_finds_the_delivery(people: People,
     most.fill("7")
     most.press("Tab")
     expect(send).to_be_enabled(timeout=PATIENCE)
-    with page.expect_response(lambda response: response.request.method == "POST") as answered:
+    with page.expect_response(lambda response: response.url.endswith("/dags/by_state/dagRuns")) as answered:
         send.click()
     run = answered.value.json()
+    assert answered.value.status == 200, run
     assert (run["triggering_user_name"], run["conf"]["most"]) == ("business", 7)
 
     page.goto(f"/dags/by_state/runs/{run['dag_run_id']}/tasks/success_file")
