@@ -133,3 +133,17 @@ def test_an_orchestrations_own_parameter_cannot_be_called_so(customers: Project,
     customers.describe("clash", "SELECT 1", settings=SETTINGS, params={name: {"type": "boolean", "default": True}})
     [error] = customers.load().errors
     assert f"params.{name}: is a parameter that every orchestration has already" in str(error)
+
+
+@pytest.mark.parametrize("given", ["dryrun", "dry-run", "DRY_RUN"])
+def test_a_parameter_under_almost_its_name_sends_nothing(
+    customers: Project, capfd: pytest.CaptureFixture[str], given: str
+) -> None:
+    customers.describe("almost", "SELECT * FROM customers", settings=SETTINGS)
+
+    run = customers.run("almost", run_conf={given: True, "of_another_dag": 1})
+
+    assert run.state == "failed"
+    assert customers.arrived() == {}
+    text = f"the run was given '{given}', which is no parameter. Start it again with 'dry_run'"
+    assert text in capfd.readouterr().out

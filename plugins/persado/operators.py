@@ -55,7 +55,7 @@ from persado.pipeline.upload import Upload, upload
 from persado.progress import Progress
 from persado.rendering import cannot_render
 from persado.retries import PersadoRetryPolicy
-from persado.run_params import reason
+from persado.run_params import reason, refuse_misspelt
 from persado.senders import refuse_unless_all_may_send
 from persado.settings import Access, ChangeGuard, Column, Contract, RowGuards, Settings
 from persado.settings.filename import NameValues
@@ -397,6 +397,10 @@ class PersadoExtractOperator(PersadoStageOperator):
         """Run the stage; or in a dry run, make the preview and skip what follows."""
         if self.access is not None:
             self.refuse_strangers(context, self.access, pii=self.pii, unknown_may=not self.pii)
+        try:
+            refuse_misspelt(context)
+        except RejectedError as error:
+            self.fail(context, error)
         skip_if_dry_run(self, context)
         return super().execute(context)
 

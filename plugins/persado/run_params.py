@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from airflow.sdk import Param
 
+from persado.errors import RejectedError
+
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
@@ -41,6 +43,24 @@ def run_params() -> dict[str, Param]:
             section=_SECTION,
         ),
     }
+
+
+def refuse_misspelt(context: Context) -> None:
+    """
+    Refuse a run that was given a parameter under almost its name: Airflow's API takes any, and `dryrun` would send.
+
+    :param context: the task's context
+    :raises RejectedError: with the right name
+    """
+    names = {*run_params(), *context["dag"].params}
+    right = {_plain(name): name for name in names}
+    for given in context["dag_run"].conf or {}:
+        if given not in names and (name := right.get(_plain(given))):
+            raise RejectedError(f"the run was given {given!r}, which is no parameter. Start it again with {name!r}")
+
+
+def _plain(name: str) -> str:
+    return "".join(character for character in name.lower() if character.isalnum())
 
 
 def reason(context: Context) -> str | None:
