@@ -13,7 +13,7 @@ DAY = "{{ data_interval_start | ds }}"
 
 
 def finish(dag: Any, run_id: str) -> str:
-    """Run the tasks of a run that Airflow has made, as `airflow dags test` does; give the run's state."""
+    """Run the tasks of a run that Airflow has made, as its scheduler does; give the run's state."""
     from airflow.models.dagrun import DagRun
     from airflow.sdk.definitions.dag import _run_task
     from airflow.serialization.serialized_objects import DagSerialization
@@ -21,10 +21,13 @@ def finish(dag: Any, run_id: str) -> str:
     from airflow.utils.state import DagRunState, TaskInstanceState
     from sqlalchemy import select
 
+    from persado.run_listener import on_dag_run_running
+
     with create_session() as session:
         run = session.scalars(select(DagRun).where(DagRun.dag_id == dag.dag_id, DagRun.run_id == run_id)).one()
         run.dag = DagSerialization.deserialize_dag(DagSerialization.serialize_dag(dag))
         run.state, run.start_date = DagRunState.RUNNING, datetime.now(UTC)
+        on_dag_run_running(run, "")
         while run.state == DagRunState.RUNNING:
             ready, _ = run.update_state(session=session)
             for task in ready:
@@ -65,7 +68,7 @@ def test_a_past_interval_names_its_files_however_it_is_sent_again(project: Proje
         max_active_runs=1,
         reverse=False,
         dag_run_conf={},
-        triggering_user_name="ann",
+        triggering_user_name="admin",
         reprocess_behavior=ReprocessBehavior.NONE,
     )
     with create_session() as session:
@@ -82,4 +85,4 @@ def test_a_past_interval_names_its_files_however_it_is_sent_again(project: Proje
         "2026-03-08.csv",
     ]
     receipt = event_extra("again")
-    assert (receipt["triggered_by"], receipt["files"][0]["name"]) == ("ann", "2026-03-08.csv")
+    assert (receipt["triggered_by"], receipt["files"][0]["name"]) == ("admin", "2026-03-08.csv")
