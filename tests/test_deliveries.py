@@ -395,7 +395,7 @@ def test_a_broken_file_hides_no_other_dag_and_shows_under_import_errors(customer
     assert sorted(bag.dag_ids) == ["fine", "persado_done_receiver", "persado_receiver"]
     [(file, error)] = bag.import_errors.items()
     assert Path(file).name == "persado_config_errors.py"
-    assert "orchestrations/broken.yaml:2: unknown key 'line_ending'" in error
+    assert "orchestrations/broken.yaml:2: 'line_ending' is a setting. Move it under 'settings:'" in error
     assert "orchestrations/no_query.yaml:2: " in error
     assert "no_query.sql" in error
 
@@ -403,8 +403,9 @@ def test_a_broken_file_hides_no_other_dag_and_shows_under_import_errors(customer
 def test_no_secret_and_no_customer_value_in_logs_and_database(
     customers: Project, pgp_home: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
+    value = "mary.major@example.com"  # no other test's query quotes it
     with customers.warehouse as warehouse:
-        warehouse.execute("INSERT INTO customers VALUES ('1', ?, 1)", [SECRET])
+        warehouse.execute("INSERT INTO customers VALUES ('1', ?, 1)", [value])
     customers.write("keys/receiver.asc", gpg(pgp_home, "--armor", "--export").decode())
     customers.describe("silent", QUERY, settings={**SETTINGS, "pgp_public_key": "receiver.asc"})
     assert customers.run("silent").state == "success"
@@ -415,7 +416,7 @@ def test_no_secret_and_no_customer_value_in_logs_and_database(
     logs = b"".join(path.read_bytes() for path in Path(os.environ["AIRFLOW_HOME"]).rglob("*.log"))
     password = customers.site.site().password
     assert password
-    for secret in (password, SECRET, "PGP PUBLIC KEY"):
+    for secret in (password, value, "PGP PUBLIC KEY"):
         assert secret not in captured.out + captured.err
         assert secret not in database
         assert secret.encode().hex().upper() not in database  # as it shows what is binary

@@ -179,7 +179,7 @@ def test_a_manifest(server: Server, folder: Path) -> None:
     }
 
 
-@pytest.mark.parametrize("other", [b"", SMALL, LARGE[:-1] + b"?"])
+@pytest.mark.parametrize("other", [b"", SMALL, LARGE[:-1] + b"?"], ids=["empty", "smaller", "changed"])
 def test_no_done_for_what_is_another_ones(other: bytes, server: Server, folder: Path) -> None:
     (folder / "inbox" / "a.csv").write_bytes(other)
     with fails(
