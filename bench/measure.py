@@ -45,15 +45,17 @@ def measured(command: Sequence[str], environment: Mapping[str, str]) -> Run:
     """
     begin = time.perf_counter()
     process = subprocess.Popen(command, env=dict(environment), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    peak, pause = 0, _EVERY / 16
     watched = psutil.Process(process.pid)
-    ended = os.pidfd_open(process.pid)  # readable at the moment of its end
-    while not select.select([ended], [], [], pause)[0]:
-        peak = max(peak, _memory(watched))
-        pause = min(2 * pause, _EVERY)
-    wall = time.perf_counter() - begin
-    os.close(ended)
-    out, err = process.communicate()
+    try:
+        peak = _peak_until_its_end(watched)
+        wall = time.perf_counter() - begin
+        out, err = process.communicate()
+    except BaseException:
+        for each in (*watched.children(recursive=True), watched):
+            with suppress(psutil.Error):
+                each.kill()
+        process.communicate()
+        raise
     if process.returncode:
         raise RuntimeError(
             f"{command[0]} ended with code {process.returncode}: {err.decode('utf-8', 'replace')[-2000:]}"
@@ -62,6 +64,18 @@ def measured(command: Sequence[str], environment: Mapping[str, str]) -> Run:
     told = json.loads(last) if last.startswith(b"{") else {}
     seconds = told.pop("seconds", wall)
     return Run(seconds, wall - seconds, peak, told)
+
+
+def _peak_until_its_end(process: psutil.Process) -> int:
+    peak, pause = 0, _EVERY / 16
+    ended = os.pidfd_open(process.pid)  # readable at the moment of its end
+    try:
+        while not select.select([ended], [], [], pause)[0]:
+            peak = max(peak, _memory(process))
+            pause = min(2 * pause, _EVERY)
+    finally:
+        os.close(ended)
+    return peak
 
 
 def _memory(process: psutil.Process) -> int:
