@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from airflow.sdk import Param
 
 from persado.errors import RejectedError
+from persado.settings.params import RESERVED
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -52,7 +53,7 @@ def refuse_misspelt(context: Context) -> None:
     :param context: the task's context
     :raises RejectedError: with the right name
     """
-    names = {*run_params(), *context["dag"].params}
+    names = {*RESERVED, *context["dag"].params}
     right = {_plain(name): name for name in names}
     for given in context["dag_run"].conf or {}:
         if given not in names and (name := right.get(_plain(given))):
