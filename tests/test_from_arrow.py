@@ -11,6 +11,7 @@ from typing import Any
 import adbc_driver_postgresql.dbapi
 import adbc_driver_sqlite.dbapi
 import psycopg
+import pyarrow as pa
 import pytest
 from hypothesis import given as hypothesis_given
 from hypothesis import settings as hypothesis_settings
@@ -119,3 +120,23 @@ def test_sqlite_through_adbc(tmp_path: Path) -> None:
 def test_only_one_select_is_run(sql: str, adbc: Any) -> None:
     with pytest.raises(ConfigurationError, match="expected one SELECT statement"):
         written(adbc, sql)
+
+
+def test_a_batch_without_rows_ends_nothing() -> None:
+    schema = pa.schema([("a", pa.int64())])
+    batches = [pa.RecordBatch.from_pylist(rows, schema=schema) for rows in ([], [{"a": 1}], [], [{"a": 2}], [])]
+
+    class Cursor(adbc_driver_sqlite.dbapi.Cursor):
+        """Hands the rows out as some drivers of warehouses do, which answer in chunks."""
+
+        def fetch_record_batch(self) -> pa.RecordBatchReader:
+            return pa.RecordBatchReader.from_batches(schema, batches)
+
+    class Connection(adbc_driver_sqlite.dbapi.Connection):
+        def cursor(self, **arguments: Any) -> Cursor:
+            return Cursor(self, **arguments)
+
+    with closing(adbc_driver_sqlite.dbapi.connect()) as plain:
+        plain.__class__ = Connection
+        with formatted_text(plain, "SELECT 1 AS a", Selection(), settings()) as text:
+            assert b"".join(block for _, _, block in text.blocks) == b"a\n1\n2\n"

@@ -62,7 +62,8 @@ def _refuse_inexact(field: pa.Field) -> None:
 
 
 def _batches(reader: pa.RecordBatchReader, names: Sequence[str]) -> Generator[pa.RecordBatch]:
-    while batch := translating(lambda: next(reader, None), "run"):
+    # One without rows is false, and more may follow it.
+    while (batch := translating(lambda: next(reader, None), "run")) is not None:
         batch = batch.rename_columns(list(names))
         for start in range(0, batch.num_rows, BATCH_ROWS):  # some drivers give all rows at once
             yield batch.slice(start, BATCH_ROWS)
