@@ -8,7 +8,21 @@ from urllib.parse import quote
 
 import httpx
 
-TIME_OUT = 120.0
+TIME_OUT = 180.0
+
+
+def http_client(url: str, **options: Any) -> httpx.Client:
+    """
+    Give a client of an Airflow on this machine.
+
+    :param url: where the API server is
+    :param options: further ones of :class:`httpx.Client`
+    """
+    # A connection for each request: the API server closes one without a word when it fails after the answer, as it
+    # does where SQLite is busy at the last commit, and the next request on it would be reset.
+    # No proxy for this machine's own address, whatever the environment says.
+    limits = httpx.Limits(max_keepalive_connections=0)
+    return httpx.Client(base_url=url, timeout=TIME_OUT, trust_env=False, limits=limits, **options)
 
 
 class AirflowAPI:
@@ -21,8 +35,7 @@ class AirflowAPI:
     """
 
     def __init__(self, url: str, user: str, password: str) -> None:
-        # No proxy for this machine's own address, whatever the environment says.
-        self._client = httpx.Client(base_url=url, timeout=TIME_OUT, trust_env=False)
+        self._client = http_client(url)
         self._credentials = {"username": user, "password": password}
 
     def is_healthy(self, *parts: str) -> bool:

@@ -23,6 +23,8 @@ import yaml
 from support.airflow_server import AirflowServer, airflow_server
 from support.sftp_server import SftpServer
 
+from demo.airflow_api import http_client
+
 pytestmark = [pytest.mark.xdist_group("airflow"), pytest.mark.timeout(900)]
 
 TESTS = Path(__file__).parent
@@ -413,7 +415,7 @@ def test_there_is_no_way_round(world: World, sent: dict[str, Any], user: str) ->
 
 def test_fabs_own_pages_let_nobody_raise_himself(world: World, sent: dict[str, Any]) -> None:
     before = world.state()
-    with httpx.Client(base_url=world.server.home.url, timeout=180, trust_env=False, follow_redirects=True) as browser:
+    with http_client(world.server.home.url, follow_redirects=True) as browser:
         form = browser.get("/auth/login/").text
         found = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', form)
         assert found

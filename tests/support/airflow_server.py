@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 from rich.console import Console
 
-from demo.airflow_api import AirflowAPI
+from demo.airflow_api import AirflowAPI, http_client
 from demo.airflow_home import USER, AirflowHome, free_port, make_home
 from demo.components import Components, components
 from demo.layout import HERE, Layout
@@ -41,7 +41,7 @@ class AirflowServer:
 
     def client(self, user: str, password: str | None = None) -> httpx.Client:
         """Give a client that is logged in; the user `anonymous` is not."""
-        client = httpx.Client(base_url=self.home.url, timeout=180, trust_env=False)
+        client = http_client(self.home.url)
         if user != "anonymous":
             known = password or self.home.passwords[user]
             answer = client.post("/auth/token", json={"username": user, "password": known})
