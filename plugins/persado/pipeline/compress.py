@@ -70,6 +70,8 @@ class _Steady:
         self._rest = bytearray()
 
     def compress(self, data: bytes | memoryview, /) -> bytes:
+        if not self._rest and len(data) == _BLOCK:  # as most portions are: spare the copy
+            return self._deflater.compress(data)
         self._rest += data
         whole = len(self._rest) // _BLOCK * _BLOCK
         if not whole:

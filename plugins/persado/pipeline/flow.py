@@ -90,31 +90,28 @@ class _Queue:
 
     def __init__(self, flow: Flow) -> None:
         self._flow = flow
-        self._rest = bytearray()
+        self._pieces: list[memoryview] = []
+        self._collected = 0  # the bytes in them
         self._blocks: deque[bytes] = deque()
         self._bytes = 0
         self._ended = False
 
     def write(self, data: Buffer, /) -> int:
-        view = memoryview(data).cast("B")
-        size = len(view)
-        while view:
-            if not self._rest and len(view) >= BLOCK:
-                self._put(bytes(view[:BLOCK]))
-                view = view[BLOCK:]
-            else:
-                taken = BLOCK - len(self._rest)
-                self._rest += view[:taken]
-                view = view[taken:]
-                if len(self._rest) == BLOCK:
-                    self._put(bytes(self._rest))
-                    self._rest.clear()
-        return size
+        # The giver may use its buffer again; bytes stay what they are.
+        view = rest = memoryview(data if isinstance(data, bytes) else bytes(data))
+        while rest:
+            taken = rest[: BLOCK - self._collected]
+            rest = rest[len(taken) :]
+            self._pieces.append(taken)
+            self._collected += len(taken)
+            if self._collected == BLOCK:
+                self._put_collected()
+        return len(view)
 
     def end(self) -> None:
         """Say that nothing follows."""
-        if self._rest:
-            self._put(bytes(self._rest))
+        if self._pieces:
+            self._put_collected()
         with self._flow.changed:
             self._ended = True
             self._flow.changed.notify_all()
@@ -128,7 +125,10 @@ class _Queue:
         except BaseException as error:
             self._flow.stop(error)
 
-    def _put(self, block: bytes) -> None:
+    def _put_collected(self) -> None:
+        block = b"".join(self._pieces)
+        self._pieces.clear()
+        self._collected = 0
         changed = self._flow.changed
         with changed:
             changed.wait_for(lambda: self._flow.error or self._bytes + len(block) <= QUEUED)

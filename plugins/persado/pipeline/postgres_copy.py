@@ -6,12 +6,13 @@ Where a setting or a type has no exact counterpart there, the rows take the way 
 
 from __future__ import annotations
 
+import io
 import select
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from itertools import repeat
+from itertools import islice, repeat
 from typing import Any
 
 import psycopg
@@ -32,7 +33,8 @@ from persado.settings.file_settings import Settings
 
 READ_BY = "postgres-copy"
 
-_CACHED = 1 << 17  # so many bytes are mended at once
+_CACHED = 1 << 17  # so many bytes, and a few rows, are mended at once
+_AT_ONCE = 64  # so many rows come without a look at how large they are
 
 _NO_CONTRACT = Contract.model_construct(columns=())
 
@@ -173,7 +175,7 @@ def _blocks(copy: psycopg.Copy, plan: _Plan, settings: Settings) -> Iterator[Blo
             part, left = part + 1, rows_a_part
             yield part, 0, head
         text = plan.marks.resolved(text, plan.names, seen + 1, plan.broken)
-        yield part, rows, requoting.mended(text, rows)
+        yield part, rows, requoting.mended(requoting.fields(text), rows)
         seen += rows
         left = None if left is None else left - rows
     if seen != announced:
@@ -192,19 +194,22 @@ def _received(copy: psycopg.Copy, most: int | None) -> tuple[bytes, int, int | N
     :return: the text, its rows, and at the end how many there were in all
     """
     connection = copy.connection.pgconn
-    text, rows = bytearray(), 0
     messages = map(connection.get_copy_data, repeat(1))
+    text, rows = io.BytesIO(), 0
     while True:
-        for length, line in messages:
+        taken = _AT_ONCE if most is None else min(_AT_ONCE, most - rows)
+        for before, (length, line) in enumerate(islice(messages, taken)):
             if length <= 0:
+                taken = before
                 break
-            text += line
-            rows += 1
-            if len(text) >= _CACHED or rows == most:
-                return bytes(text), rows, None
+            text.write(line)
+        rows += taken
         if length < 0:
-            return bytes(text), rows, _end(connection)
-        _wait(connection)
+            return text.getvalue(), rows, _end(connection)
+        if text.tell() >= _CACHED or rows == most:
+            return text.getvalue(), rows, None
+        if not length:
+            _wait(connection)
 
 
 def _wait(connection: Any) -> None:

@@ -17,7 +17,6 @@ Positions = npt.NDArray[np.intp]
 
 _QUOTE, _LF, _CR, _SPACE, _HASH = b'"\n\r #'
 _END_OF_COPY = b"\\."
-_END, _LOW = 1, 2  # what ends a field; what makes readers trip at a field's begin or end
 _IN_NUMBERS = frozenset("0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ+-.")
 _NONE = np.empty(0, np.intp)
 
@@ -46,21 +45,24 @@ class Requoting:
         self._settings = settings
         self._escape = (settings.escape_character or '"').encode()
         self._all_enclosed = settings.quote_mode in {"all", "all_non_null"}
-        classes = bytearray(256)
-        classes[: _HASH + 1] = bytes([_LOW]) * (_HASH + 1)
-        classes[_QUOTE] = 0
-        classes[_LF] = classes[ord(settings.field_delimiter)] = _END
-        self._classes = bytes(classes)
 
-    def mended(self, text: bytes, rows: int) -> bytes:
+    def fields(self, text: bytes) -> Fields:
         """
-        Mend the quoting and the line ends of some rows.
+        Find the fields of some rows.
 
         :param text: whole rows as COPY writes them in its CSV format: with the settings' delimiter and NULL text,
             the values enclosed that the quote mode encloses anyhow, quotes doubled, LF at the ends
+        """
+        return Fields(text, ord(self._settings.field_delimiter))
+
+    def mended(self, found: Fields, rows: int) -> bytes:
+        """
+        Mend the quoting and the line ends of some rows.
+
+        :param found: their fields
         :param rows: how many they are
         """
-        found = _Rows(text, text.translate(self._classes))
+        text = found.text
         begins, ends = (_NONE, _NONE) if self._all_enclosed else found.bare_fields(self._special(found))
         inserts = [(begins, _QUOTE)]
         if self._escape != b'"':
@@ -74,12 +76,7 @@ class Requoting:
         text = _inserted(text, inserts)
         return text.replace(b"\n", b"\r\n") if crlf else text
 
-    def empty_fields(self, text: bytes) -> int:
-        """Tell how many fields of whole rows have no character, not even quotes."""
-        found = _Rows(text, text.translate(self._classes))
-        return len(found.outside(found.empty()))
-
-    def _special(self, found: _Rows) -> Positions:
+    def _special(self, found: Fields) -> Positions:
         """Find a byte of each field that has to be enclosed but is not, as ``delimited`` decides it."""
         hits = [found.low_at_an_end()]
         if self._settings.null_text:  # else nothing at all stands for NULL, and COPY encloses the empty text
@@ -91,17 +88,23 @@ class Requoting:
         return found.outside(np.concatenate(hits))
 
 
-class _Rows:
-    """The bytes of whole rows, and the class of each."""
+class Fields:
+    """
+    The fields of whole rows, by where their bytes are.
 
-    def __init__(self, text: bytes, classes: bytes) -> None:
+    :param text: the rows
+    :param delimiter: the byte between two fields
+    """
+
+    def __init__(self, text: bytes, delimiter: int) -> None:
         self.text = text
         self.data = np.frombuffer(text, np.uint8)
-        self._classes = np.frombuffer(classes, np.uint8)
+        self._is_end = (self.data == delimiter) | (self.data == _LF)
         self._quotes: Positions | None = None
 
     @property
     def quotes(self) -> Positions:
+        """Where the quotes are."""
         if self._quotes is None:
             self._quotes = np.flatnonzero(self.data == _QUOTE)
         return self._quotes
@@ -112,21 +115,22 @@ class _Rows:
 
     def low_at_an_end(self) -> Positions:
         """Find the low characters with which a field begins, and those up to the space with which one ends."""
-        classes = self._classes
-        first = np.flatnonzero(classes[:1] == _LOW)
-        neighbours = np.flatnonzero((classes[:-1] ^ classes[1:]) == _END ^ _LOW)
-        begins = classes[neighbours] == _END
+        is_end = self._is_end
+        low = ((self.data <= _HASH) & (self.data != _QUOTE)) > is_end  # what makes readers trip, unless it ends a field
+        first = np.flatnonzero(low[:1])
+        neighbours = np.flatnonzero((is_end[:-1] & low[1:]) | (low[:-1] & is_end[1:]))
+        begins = is_end[neighbours]
         positions = neighbours + begins
         return np.concatenate([first, positions[begins | (self.data[positions] <= _SPACE)]])
 
     def empty(self) -> Positions:
-        """Find the fields without any character."""
-        is_end = self._classes == _END
-        return np.concatenate([np.flatnonzero(is_end[:1]), np.flatnonzero(is_end[:-1] & is_end[1:]) + 1])
+        """Find the fields without any character, not even quotes."""
+        is_end = self._is_end
+        return self.outside(np.concatenate([np.flatnonzero(is_end[:1]), np.flatnonzero(is_end[:-1] & is_end[1:]) + 1]))
 
     def equal(self, word: bytes) -> Positions:
         """Find the fields that are a word."""
-        ends = np.flatnonzero(self._classes == _END)
+        ends = np.flatnonzero(self._is_end)
         begins = np.concatenate([[0], ends[:-1] + 1])
         begins = begins[ends - begins == len(word)]
         return np.array([at for at in begins.tolist() if self.text.startswith(word, at)], np.intp)
@@ -135,7 +139,7 @@ class _Rows:
         """Give where fields without quotes begin and end, by a position in each."""
         if not len(inside):
             return inside, inside
-        ends = np.flatnonzero(self._classes == _END)
+        ends = np.flatnonzero(self._is_end)
         at = np.unique(np.searchsorted(ends, inside))
         return np.where(at > 0, ends[at - 1] + 1, 0), ends[at]
 

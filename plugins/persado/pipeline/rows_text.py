@@ -25,13 +25,15 @@ from persado.pipeline.delimited import block, header, lines
 from persado.pipeline.from_dbapi import Sizes, executed
 from persado.pipeline.parts import Block
 from persado.pipeline.query_errors import translating
-from persado.pipeline.requote import Requoting, is_mendable
+from persado.pipeline.requote import Fields, Requoting, is_mendable
 from persado.pipeline.rows import refuse_twice
 from persado.pipeline.select import source_positions
 from persado.pipeline.selection import Selection
 from persado.settings.file_settings import Settings
 
 READ_BY = "dbapi"
+
+_CACHED_ROWS = 1_000  # which fit into the processor's cache, with their text
 
 # What csv.writer writes like text().
 _PLAIN = {str, int, float, type(None)}
@@ -82,13 +84,17 @@ def _blocks(cursor: Any, headers: Sequence[str], choose: Chooser, settings: Sett
     write, sizes = _Writer(settings), Sizes()
     first_row = 1
     yield 1, 0, header(headers, settings)
-    while rows := choose(translating(partial(cursor.fetchmany, sizes.wanted), "run")):
-        text = write(rows)
-        if text is None:
-            text = block(lines(_arrow(rows, headers, first_row, settings), settings, first_row=first_row))
-        yield 1, len(rows), text
-        sizes.learn(len(rows), len(text))
-        first_row += len(rows)
+    while fetched := translating(partial(cursor.fetchmany, sizes.wanted), "run"):
+        size = 0
+        for begin in range(0, len(fetched), _CACHED_ROWS):
+            rows = choose(fetched[begin : begin + _CACHED_ROWS])
+            text = write(rows)
+            if text is None:
+                text = block(lines(_arrow(rows, headers, first_row, settings), settings, first_row=first_row))
+            yield 1, len(rows), text
+            size += len(text)
+            first_row += len(rows)
+        sizes.learn(len(fetched), size)
 
 
 class _Writer:
@@ -110,19 +116,19 @@ class _Writer:
             return None
         nulls = types.count(type(None)) if type(None) in kinds else 0
         try:
-            if not self._has_empty:
-                text = self._written(rows)
-                if b"\r" in text:
-                    return None
-                self._has_empty = self._requoting.empty_fields(text) != nulls
-            if self._has_empty:
-                text = self._written([[self._empty if v == "" else v for v in row] for row in rows])
-                if b"\r" in text:
-                    return None
-                text = text.replace(self._empty.encode(), b'""')
+            found = self._found(rows, nulls)
         except UnicodeEncodeError:
             return None  # half of a surrogate pair: the way through Arrow tells its row
-        return self._requoting.mended(text, len(rows))
+        return None if b"\r" in found.text else self._requoting.mended(found, len(rows))
+
+    def _found(self, rows: Sequence[Row], nulls: int) -> Fields:
+        if not self._has_empty:
+            found = self._requoting.fields(self._written(rows))
+            if len(found.empty()) == nulls:
+                return found
+            self._has_empty = True
+        text = self._written([[self._empty if v == "" else v for v in row] for row in rows])
+        return self._requoting.fields(text.replace(self._empty.encode(), b'""'))
 
     def _written(self, rows: Sequence[Row]) -> bytes:
         target = io.StringIO(newline="")
