@@ -15,7 +15,7 @@ from support import postgres
 from support.airflow_runs import gpg
 from support.sshd import Sshd
 
-from bench import data
+from bench import SITE, data
 
 ROOT = Path(__file__).parent.parent
 
@@ -89,6 +89,7 @@ class Place:
             **os.environ,
             "PYTHONPATH": f"{ROOT / 'plugins'}:{ROOT}",
             "AIRFLOW_HOME": str(self.folder / "airflow"),
+            SITE: json.dumps(asdict(site)),
             **{f"AIRFLOW_CONN_{name}": json.dumps(fields) for name, fields in connections.items()},
         }
 
@@ -169,18 +170,16 @@ def _project(place: Place, how: str, source: str, rows: int) -> Sequence[str]:
         "how": how,
         "source": source,
         "database": databases[source],
-        "sql": data.query(rows),
+        "sql": data.query(rows, ordered=source != "duckdb"),
         "inbox": str(place.inbox),
         "key": str(place.gpg_home / "receiver.asc"),
         "stage": str(place.folder / "stage"),
-        "site": asdict(place.sshd.site()),
     }
     return _python("bench.project", json.dumps(job))
 
 
 def _upload(place: Place) -> Sequence[str]:
-    site = asdict(place.sshd.site(port=place.long_line))
-    return _python("bench.line_upload", str(place.sent), str(place.inbox), json.dumps(site))
+    return _python("bench.line_upload", str(place.sent), str(place.inbox), str(place.long_line))
 
 
 def _sftp(place: Place) -> Sequence[str]:

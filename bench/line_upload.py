@@ -9,11 +9,12 @@ import time
 from functools import partial
 from pathlib import Path
 
-from persado.pipeline.site import Site, connect
+from bench.project import site_of_bench
+from persado.pipeline.site import connect
 from persado.pipeline.upload import Upload, upload
 
 
-def main(path: str, inbox: str, site: str) -> None:
+def main(path: str, inbox: str, port: str) -> None:
     """Upload, and print how long it took."""
     file = Path(path)
     data = file.read_bytes()
@@ -22,7 +23,7 @@ def main(path: str, inbox: str, site: str) -> None:
     del data
     begin = time.perf_counter()
     upload(
-        partial(connect, Site(**json.loads(site))),
+        partial(connect, site_of_bench(port=int(port))),
         [Upload(f"{inbox}/uploaded", size, sha256, lambda: file.open("rb"))],
         delivery_id="0123456789abcdef",
         remote_folder=inbox,
