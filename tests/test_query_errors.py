@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from support.tabular import rows_of
 from persado.errors import ConfigurationError, PersadoError, TransientError
 from persado.pipeline.extract import extract
 from persado.pipeline.query_errors import database_errors
+from persado.source import open_source
 
 CANARY = "ann@example.com"
 
@@ -186,6 +188,41 @@ def test_a_duckdb_file_that_another_process_writes_is_transient(tmp_path: Path) 
 def test_a_duckdb_file_that_is_not_there_is_not(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="database does not exist"), database_errors("cannot connect"):
         duckdb.connect(tmp_path / "w.duckdb", read_only=True)
+
+
+@pytest.fixture
+def duckdb_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[object], None]:
+    """Give what sets the extra of the connection `warehouse`, a DuckDB file."""
+    path = tmp_path / "w.duckdb"
+    duckdb.connect(path).close()
+
+    def define(extra: object) -> None:
+        fields = {"conn_type": "duckdb", "host": str(path), "extra": extra}
+        monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps(fields))
+
+    return define
+
+
+def test_a_duckdb_file_gets_the_settings_of_the_connection(duckdb_file: Callable[[object], None]) -> None:
+    duckdb_file({"config": {"memory_limit": "200MiB", "threads": 1}})
+    with open_source("warehouse") as connection:
+        found = connection.execute("SELECT current_setting('memory_limit'), current_setting('threads')").fetchone()
+    assert found == ("200.0 MiB", 1)
+
+
+@pytest.mark.parametrize(
+    ("config", "told"),
+    [
+        ({"memory_limt": "1GB"}, "options were not recognized: memory_limt"),
+        ({"memory_limit": "much"}, "Memory must have a number"),
+        ("memory_limit=1GB", "holds settings of DuckDB, .*; got 'memory_limit=1GB'"),
+    ],
+)
+def test_wrong_settings_for_a_duckdb_file(config: object, told: str, duckdb_file: Callable[[object], None]) -> None:
+    duckdb_file({"config": config})
+    expected = pytest.raises(ConfigurationError, match=f"cannot connect to 'warehouse': .*{told}")
+    with expected, open_source("warehouse"):
+        pass
 
 
 @pytest.mark.parametrize(

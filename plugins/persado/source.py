@@ -31,16 +31,28 @@ def open_source(conn_id: str) -> Iterator[Any]:
         problem = f"source {conn_id!r}: expected a connection of a database, got one of type {hook.conn_type!r}"
     if problem is not None:
         raise ConfigurationError(problem)
-    with database_errors(f"cannot connect to {conn_id!r}"):
-        connection = _read_only_duckdb(hook) or hook.get_conn()
+    doing = f"cannot connect to {conn_id!r}"
+    with database_errors(doing):
+        connection = _read_only_duckdb(hook, doing) or hook.get_conn()
     with closing(connection):
         yield connection
 
 
-def _read_only_duckdb(hook: Any) -> Any:
+def _read_only_duckdb(hook: Any, doing: str) -> Any:
     """Open a DuckDB file for reading: opened for writing, it would lock out every other delivery."""
     if hook.conn_type != "duckdb" or not hook.is_local or hook.is_motherduck:
         return None
     import duckdb
 
-    return duckdb.connect(hook.get_connection(hook.get_conn_id()).host, read_only=True)
+    connection = hook.get_connection(hook.get_conn_id())
+    config = connection.extra_dejson.get("config", {})
+    if not isinstance(config, dict):
+        raise ConfigurationError(
+            f"{doing}: config in the connection's extra holds settings of DuckDB, as in "
+            f'{{"config": {{"memory_limit": "2GB"}}}}; got {config!r}'
+        )
+    try:
+        return duckdb.connect(connection.host, read_only=True, config=config)
+    except duckdb.InvalidInputException as error:
+        # No query has run: the text speaks of the settings, and of no customer.
+        raise ConfigurationError(f"{doing}: config in the connection's extra: {error}") from None
