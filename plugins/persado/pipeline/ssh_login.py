@@ -39,25 +39,25 @@ def log_in(transport: paramiko.Transport, credentials: Credentials) -> None:
     """
     Log in by the private key, the pass phrase, or both where the site asks for both.
 
-    The site is asked first what it takes, so that no secret goes to a site that has no use for it.
+    A key comes first, which stays secret; without one the site is asked what it takes, so that no pass phrase goes to a
+    site that has no use for it.
 
     :raises RejectedError: if the site says no
     :raises OSError: if the connection breaks
     """
     attempt = _Attempt(transport, credentials)
     transport.auth_handler = attempt
-    takes = attempt.step("none")
-    if credentials.key is not None and "publickey" in takes:
-        takes = attempt.step("publickey", credentials.key)
+    takes = attempt.step("none") if credentials.key is None else attempt.step("publickey", credentials.key)
     if credentials.password is not None:
         if "password" in takes:
             takes = attempt.step("password", credentials.password)
         elif "keyboard-interactive" in takes:
             takes = attempt.step("interactive", attempt.answer)
     if takes:
+        tried = "" if credentials.key is None else f". Private key {fingerprint(credentials.key)} was not enough"
         raise RejectedError(
             f"{credentials.site}: the site takes the login by {', '.join(takes)}, which this connection does not "
-            "have (publickey is the extra private_key; password and keyboard-interactive are the pass phrase)"
+            "have (publickey is the extra private_key; password and keyboard-interactive are the pass phrase)" + tried
         )
 
 
@@ -84,7 +84,7 @@ class _Attempt(AuthHandler):
             getattr(self, f"auth_{method}")(self._credentials.login, *secret, answered)
             return self.wait_for_response(answered)
         except (paramiko.SSHException, OSError, EOFError) as error:
-            if method == "none" and isinstance(error, paramiko.BadAuthenticationType):
+            if method in ("none", "publickey") and isinstance(error, paramiko.BadAuthenticationType):
                 return error.allowed_types
             # The answer to "none" always is a no; that the connection broke after it is nothing that the site said.
             if self._refused and (method != "none" or self.transport.is_active()):
