@@ -87,7 +87,7 @@ class Session(Listing):
     def __init__(self, channel: paramiko.Channel) -> None:
         super().__init__(channel)
         self._transport = channel.get_transport()
-        self._ahead: dict[bytes | str, _Answer] = {}
+        self._ahead: dict[object, _Answer] = {}
 
     @property
     def request_size(self) -> int:
@@ -122,16 +122,18 @@ class Session(Listing):
         self._convert_status(message)  # type: ignore[attr-defined]
 
     @contextmanager
-    def looking_ahead(self, paths: Iterable[str]) -> Iterator[None]:
+    def looking_ahead(self, paths: Iterable[str], extended: Iterable[tuple[str, str]] = ()) -> Iterator[None]:
         """
-        Ask what is under some paths, all at once; the next look at each of them takes its answer.
+        Ask what is under some paths, and more, all at once; whoever asks first in the block takes the answer.
 
         :param paths: those that are looked at in the block
+        :param extended: questions for :meth:`extended`
         """
         with site_errors("cannot look at the site's files"):
             for path in paths:
-                self._ahead[path] = answer = _Answer()
-                self._async_request(answer, CMD_STAT, self._adjust_cwd(path))  # type: ignore[attr-defined]
+                self._ask_ahead(path, CMD_STAT, self._adjust_cwd(path))  # type: ignore[attr-defined]
+            for question in extended:
+                self._ask_ahead(question, CMD_EXTENDED, *question)
         try:
             yield
         finally:
@@ -139,27 +141,38 @@ class Session(Listing):
 
     def stat(self, path: bytes | str) -> paramiko.SFTPAttributes:
         """Tell what is under a path."""
-        answer = self._ahead.pop(path, None)
-        if answer is None:
+        if path not in self._ahead:
             return super().stat(path)
+        kind, message = self._take_ahead(path)
+        if kind != CMD_ATTRS:
+            raise paramiko.SFTPError("expected attributes")
+        found: paramiko.SFTPAttributes = paramiko.SFTPAttributes._from_msg(message)  # type: ignore[attr-defined]  # noqa: SLF001
+        return found
+
+    def extended(self, extension: str, *arguments: object) -> paramiko.Message:
+        """Ask for something that the protocol leaves to extensions."""
+        question = (extension, *arguments)
+        if question in self._ahead:
+            return self._take_ahead(question)[1]
+        answer: paramiko.Message = self._request(CMD_EXTENDED, *question)[1]  # type: ignore[attr-defined]
+        return answer
+
+    def _ask_ahead(self, question: object, *request: object) -> None:
+        self._ahead[question] = answer = _Answer()
+        self._async_request(answer, *request)  # type: ignore[attr-defined]
+
+    def _take_ahead(self, question: object) -> tuple[int, paramiko.Message]:
+        answer = self._ahead.pop(question)
         while answer.message is None:
             self.take_answer()
         if answer.kind == CMD_STATUS:
             self._convert_status(answer.message)  # type: ignore[attr-defined]
-        if answer.kind != CMD_ATTRS:
-            raise paramiko.SFTPError("expected attributes")
-        found: paramiko.SFTPAttributes = paramiko.SFTPAttributes._from_msg(answer.message)  # type: ignore[attr-defined]  # noqa: SLF001
-        return found
+        return answer.kind, answer.message
 
     @property
     def open_still(self) -> bool:
         """Whether it can be used, as far as this side knows."""
         return self._transport.is_active() and not self.sock.closed
-
-    def extended(self, extension: str, *arguments: object) -> paramiko.Message:
-        """Ask for something that the protocol leaves to extensions."""
-        answer: paramiko.Message = self._request(CMD_EXTENDED, extension, *arguments)[1]  # type: ignore[attr-defined]
-        return answer
 
     def close(self) -> None:
         """End the session and its connection; fine if they have ended."""
@@ -168,9 +181,9 @@ class Session(Listing):
 
 @dataclass
 class _Answer:
-    """The answer to a look, as soon as it is there."""
+    """The answer to a question, as soon as it is there."""
 
-    kind: int | None = None
+    kind: int = 0
     message: paramiko.Message | None = None
 
     def _async_response(self, kind: int, message: paramiko.Message, _number: int) -> None:

@@ -16,6 +16,15 @@ _SLOWEST_HASH = 20_000_000
 """So many bytes a second a site reads and hashes at least."""
 
 
+def free_space_question(folder: str) -> tuple[str, str]:
+    """
+    Give what :func:`free_bytes` asks, for ``looking_ahead``.
+
+    :param folder: a folder that is there
+    """
+    return "statvfs@openssh.com", folder
+
+
 def free_bytes(session: Session, folder: str) -> int | None:
     """
     Tell how many bytes this account may still write, by the extension ``statvfs@openssh.com``.
@@ -25,7 +34,7 @@ def free_bytes(session: Session, folder: str) -> int | None:
     :return: None where the site does not tell
     """
     with site_errors(f"cannot ask for the free space of {folder}"):
-        answer = _answer(session, "statvfs@openssh.com", folder)
+        answer = _answer(session, *free_space_question(folder))
     if answer is None:
         return None
     _, block, blocks, _, free = (answer.get_int64() for _ in range(5))

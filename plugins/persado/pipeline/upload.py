@@ -19,7 +19,7 @@ from persado.pipeline.publish import Arrived, Publication
 from persado.pipeline.reconnect import Connect, reconnecting
 from persado.pipeline.remote_files import removed_on_error, size_of
 from persado.pipeline.site import Session
-from persado.pipeline.site_extensions import free_bytes
+from persado.pipeline.site_extensions import free_bytes, free_space_question
 from persado.pipeline.site_rules import SiteRules
 from persado.pipeline.transfer import send
 from persado.pipeline.verification import verify
@@ -140,14 +140,19 @@ class _Delivery:
         else:
             # Nothing is written under names that another try writes by now.
             publication.lock.look(session)
+        # A connection that the question for free space broke, or silenced, is not put to the same test again.
+        asking = not (self.prepared or self.asked_for_space)
+        self.asked_for_space = True
+        space = [free_space_question(publication.remote_folder)] if asking else []
         ahead = [*self.paths[self.sent : self.sent + AHEAD], *temporary[self.sent : self.sent + 1]]
         with (
             removed_on_error(session, temporary, if_true=lambda: publication.give_up(session)),
-            session.looking_ahead([] if self.prepared else ahead),
+            session.looking_ahead([] if self.prepared else ahead, space),
         ):
             if not self.prepared:
                 publication.look(session, self.paths[self.sent :])
-                self._check_space(session)
+                if asking:
+                    self._check_space(session)
                 self.prepared = True
             while self.sent < len(self.files):
                 self._send(session, self.files[self.sent], temporary[self.sent])
@@ -155,10 +160,6 @@ class _Delivery:
             publication.advance(session, self.arriving)
 
     def _check_space(self, session: Session) -> None:
-        if self.asked_for_space:
-            # A connection that this question broke, or silenced, is not put to the same test again.
-            return
-        self.asked_for_space = True
         folder = self.publication.remote_folder
         free = free_bytes(session, folder)
         needed = sum(file.size for file in self.files[self.sent :])
