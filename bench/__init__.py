@@ -7,3 +7,6 @@ the others, and delivers the same rows, gzipped and encrypted to the same key, t
 
 SITE = "BENCH_SITE_FIELDS"
 """The environment variable with the fields of the Site."""
+
+DUCKDB_MEMORY = "128MB"
+"""DuckDB's ``memory_limit``."""

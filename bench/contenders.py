@@ -116,6 +116,7 @@ def contenders(place: Place, rows: int) -> Iterator[Contender]:
     for source in ("postgres", "duckdb", "sqlite"):
         for how in ("streamed", "chained"):
             yield Contender("delivery", f"{how}, {source}", rows, _project(place, how, source, rows))
+    yield Contender("limit", "psql, to nowhere", rows, ("bash", "-c", f"{shlex.join(_psql(rows))} > /dev/null"))
     for source, growth in (("postgres", (2, 4)), ("duckdb", (2, 4)), ("sqlite", (4,))):  # the last takes its time
         for times in growth:
             command = _project(place, "streamed", source, times * rows)
@@ -133,16 +134,20 @@ def _python(*arguments: str) -> Sequence[str]:
 def _shell(place: Place, program: str, rows: int) -> Sequence[str]:
     site = place.sshd.site()
     key = _key_file(place)
-    copy = f"COPY ({data.query(rows)}) TO STDOUT (FORMAT csv, HEADER)"
     target = f"sftp://{site.host}:{site.port}{place.inbox}/customers.csv.gz.pgp"
     stages = (
-        ["psql", "-X", "-q", "-h", postgres.host(), "-U", postgres.USER, "-d", "postgres", "-c", copy],
+        _psql(rows),
         program.split(),
         ["gpg", "--homedir", str(place.gpg_home), "--batch", "--quiet", "--trust-model", "always", "-z", "0",
          "--encrypt", "--recipient", place.recipient],
         ["curl", "-sS", "-k", "-u", f"{site.login}:", "--key", str(key), "--pubkey", f"{key}.pub", "-T", "-", target],
     )  # fmt: skip
     return ("bash", "-o", "pipefail", "-c", " | ".join(map(shlex.join, stages)))
+
+
+def _psql(rows: int) -> list[str]:
+    copy = f"COPY ({data.query(rows)}) TO STDOUT (FORMAT csv, HEADER)"
+    return ["psql", "-X", "-q", "-h", postgres.host(), "-U", postgres.USER, "-d", "postgres", "-c", copy]
 
 
 def _key_file(place: Place) -> Path:

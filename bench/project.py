@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bench import SITE
+from bench import DUCKDB_MEMORY, SITE
 from persado.pipeline import chained
 from persado.pipeline.names import Names
 from persado.pipeline.pgp_keys import PublicKey, read_public_key
@@ -108,7 +108,8 @@ def _driver(source: str) -> Connect:
     if source == "duckdb":
         import duckdb
 
-        return lambda database: duckdb.connect(database, read_only=database != ":memory:")
+        # As the extra of an Airflow connection would say it: else DuckDB keeps all that it has read of its file.
+        return lambda database: duckdb.connect(database, read_only=True, config={"memory_limit": DUCKDB_MEMORY})
     import sqlite3
 
     return sqlite3.connect

@@ -19,7 +19,7 @@ def test_a_small_run_delivers_with_every_contender(tmp_path: Path) -> None:
         "ROWS": "2000",
         "RUNS": "1",
         "OUT": str(tmp_path),
-        "ONLY": "delivery,line,DB-API",
+        "ONLY": "delivery,limit,line,DB-API",
         "DOCS": "",
     }
     done = subprocess.run(
