@@ -94,7 +94,10 @@ def test_later_batches_may_hold_what_the_first_did_not() -> None:
 
 @pytest.mark.parametrize(
     ("odd", "problem"),
-    [("9e999", "row 24000, column 'x': NaN or Infinity has no agreed text"), ("CAST(x'EDA080' AS TEXT)", "not valid UTF-8")],
+    [
+        ("9e999", "row 24000, column 'x': NaN or Infinity has no agreed text"),
+        ("CAST(x'EDA080' AS TEXT)", "not valid UTF-8"),
+    ],
 )
 def test_values_without_a_text_are_refused(odd: str, problem: str) -> None:
     sql = SERIES + f"SELECT i, CASE WHEN i = 24000 THEN {odd} END AS x FROM t"
