@@ -109,7 +109,8 @@ def _driver(source: str) -> Connect:
         import duckdb
 
         # As the extra of an Airflow connection would say it: else DuckDB keeps all that it has read of its file.
-        return lambda database: duckdb.connect(database, read_only=True, config={"memory_limit": DUCKDB_MEMORY})
+        config = {"memory_limit": DUCKDB_MEMORY}
+        return lambda database: duckdb.connect(database, read_only=database != ":memory:", config=config)
     import sqlite3
 
     return sqlite3.connect

@@ -15,6 +15,7 @@ import pytest
 from support import postgres
 from support.sshd import Sshd
 
+from bench import SITE
 from bench.contenders import ROOT, make_key
 from bench.measure import measured
 
@@ -64,9 +65,9 @@ def test_memory_is_flat_and_the_best_path_is_taken(
             "inbox": str(tmp_path),
             "key": str(public_key),
             "stage": str(tmp_path / "stage"),
-            "site": asdict(sshd.site(login=getpass.getuser())),
         }
-        environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'plugins'}:{ROOT}"}
+        site = json.dumps(asdict(sshd.site(login=getpass.getuser())))
+        environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'plugins'}:{ROOT}", SITE: site}
         run = measured([sys.executable, "-m", "bench.project", json.dumps(job)], environment)
         assert (run.told["rows"], run.told["read_by"]) == (rows, path)
         peaks.append(run.peak / 1_000_000)
