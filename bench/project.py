@@ -109,8 +109,9 @@ def _driver(source: str) -> Connect:
         import duckdb
 
         # As the extra of an Airflow connection would say it: else DuckDB keeps all that it has read of its file.
-        config = {"memory_limit": DUCKDB_MEMORY}
-        return lambda database: duckdb.connect(database, read_only=database != ":memory:", config=config)
+        return lambda database: duckdb.connect(
+            database, read_only=database != ":memory:", config={"memory_limit": DUCKDB_MEMORY}
+        )
     import sqlite3
 
     return sqlite3.connect
