@@ -241,6 +241,13 @@ def test_a_site_that_takes_no_keys_gets_the_pass_phrase(folder: Path) -> None:
         assert server.logins == ["password"]
 
 
+def test_a_key_for_a_site_that_takes_none(folder: Path) -> None:
+    with SftpServer(folder) as server:
+        with fails(RejectedError, "takes the login by keyboard-interactive, password, which", "Private key SHA256:"):
+            log_in(server.site(private_key=private_text(ssh_key()), password=None))
+        assert server.logins == []
+
+
 def test_a_site_that_asks_for_both(folder: Path, tmp_path: Path) -> None:
     key = ssh_key("ecdsa-sha2-nistp256", "both")
     (tmp_path / "known").write_bytes(key.export_public_key("rfc4716"))

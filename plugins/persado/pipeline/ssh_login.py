@@ -39,15 +39,17 @@ def log_in(transport: paramiko.Transport, credentials: Credentials) -> None:
     """
     Log in by the private key, the pass phrase, or both where the site asks for both.
 
-    A key comes first, which stays secret; without one the site is asked what it takes, so that no pass phrase goes to a
-    site that has no use for it.
+    The site is asked first what it takes, so that no secret goes to a site that has no use for it; who has nothing but
+    a key, which stays secret, spares that round trip.
 
     :raises RejectedError: if the site says no
     :raises OSError: if the connection breaks
     """
     attempt = _Attempt(transport, credentials)
     transport.auth_handler = attempt
-    takes = attempt.step("none") if credentials.key is None else attempt.step("publickey", credentials.key)
+    takes: Sequence[str] = ["publickey"] if credentials.password is None else attempt.step("none")
+    if credentials.key is not None and "publickey" in takes:
+        takes = attempt.step("publickey", credentials.key)
     if credentials.password is not None:
         if "password" in takes:
             takes = attempt.step("password", credentials.password)
