@@ -319,6 +319,18 @@ def test_each_column_is_computed_once_and_a_failing_query_shows_no_value(
     assert pg.execute("SELECT 1").fetchone() == (1,)
 
 
+def test_large_rows_are_not_held_together(pg: Any) -> None:
+    # The first row makes libpq's buffer grow, so that many of the others are at hand at a time.
+    size = "CASE WHEN i = 1 THEN 20000000 ELSE 9000 END"
+    sql = f"SELECT i, repeat('x', {size}) AS b FROM generate_series(1, 500) AS t (i)"
+    with formatted_text(pg, sql, Selection(), settings()) as text:
+        head, first, *others = text.blocks
+    assert text.read_by == COPIED
+    assert sum(rows for _, rows, _ in (head, first, *others)) == 500
+    assert max(len(block) for _, _, block in others) < 150_000
+    assert b"".join(block for _, _, block in (head, first, *others)) == file_of(pg, sql)
+
+
 @pytest.mark.parametrize("autocommit", [False, True])
 def test_reading_can_stop_early(autocommit: bool) -> None:
     with postgres.connect(autocommit=autocommit, row_factory=psycopg.rows.dict_row) as connection:

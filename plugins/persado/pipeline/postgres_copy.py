@@ -34,7 +34,8 @@ from persado.settings.file_settings import Settings
 READ_BY = "postgres-copy"
 
 _CACHED = 1 << 17  # so many bytes, and a few rows, are mended at once
-_AT_ONCE = 64  # so many rows come without a look at how large they are
+_AT_ONCE = 64  # so many rows come without a look at how much they are together
+_LARGE = _CACHED // _AT_ONCE  # unless one of them is larger than this
 
 _NO_CONTRACT = Contract.model_construct(columns=())
 
@@ -203,6 +204,9 @@ def _received(copy: psycopg.Copy, most: int | None) -> tuple[bytes, int, int | N
                 taken = before
                 break
             text.write(line)
+            if length > _LARGE:
+                taken = before + 1
+                break
         rows += taken
         if length < 0:
             return text.getvalue(), rows, _end(connection)
