@@ -49,7 +49,7 @@ def _read_only_duckdb(hook: Any, doing: str) -> Any:
     if not isinstance(config, dict):
         raise ConfigurationError(
             f"{doing}: config in the connection's extra holds settings of DuckDB, as in "
-            f'{{"config": {{"memory_limit": "2GB"}}}}; got {config!r}'
+            f'{{"config": {{"memory_limit": "2GB"}}}}; got {type(config).__name__}'
         )
     try:
         return duckdb.connect(connection.host, read_only=True, config=config)
