@@ -124,9 +124,9 @@ class Fields:
         return np.concatenate([first, positions[begins | (self.data[positions] <= _SPACE)]])
 
     def empty(self) -> Positions:
-        """Find the fields without any character, not even quotes."""
+        """Find the fields without any character, not even quotes; two ends inside of a value look the same."""
         is_end = self._is_end
-        return self.outside(np.concatenate([np.flatnonzero(is_end[:1]), np.flatnonzero(is_end[:-1] & is_end[1:]) + 1]))
+        return np.concatenate([np.flatnonzero(is_end[:1]), np.flatnonzero(is_end[:-1] & is_end[1:]) + 1])
 
     def equal(self, word: bytes) -> Positions:
         """Find the fields that are a word."""

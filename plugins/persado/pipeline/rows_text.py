@@ -124,7 +124,7 @@ class _Writer:
     def _found(self, rows: Sequence[Row], nulls: int) -> Fields:
         if not self._has_empty:
             found = self._requoting.fields(self._written(rows))
-            if len(found.empty()) == nulls:
+            if len(found.outside(found.empty())) == nulls:
                 return found
             self._has_empty = True
         text = self._written([[self._empty if v == "" else v for v in row] for row in rows])

@@ -141,7 +141,7 @@ class _Delivery:
             # Nothing is written under names that another try writes by now.
             publication.lock.look(session)
         # A connection that the question for free space broke, or silenced, is not put to the same test again.
-        asking = not (self.prepared or self.asked_for_space)
+        asking = not self.asked_for_space
         self.asked_for_space = True
         space = [free_space_question(publication.remote_folder)] if asking else []
         ahead = [*self.paths[self.sent : self.sent + AHEAD], *temporary[self.sent : self.sent + 1]]
