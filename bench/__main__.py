@@ -32,7 +32,7 @@ ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "plugins")]  # the servers are those of the tests
 
 from support import postgres  # noqa: E402 - behind the line above
-from support.sshd import Sshd  # noqa: E402
+from support.sites.sshd import Sshd  # noqa: E402
 
 from bench import data, report  # noqa: E402
 from bench.contenders import Contender, Place, contenders, make_key  # noqa: E402

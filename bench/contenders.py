@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from support import postgres
-from support.airflow_runs import gpg
-from support.sshd import Sshd
+from support.airflow.runs import gpg
+from support.sites.sshd import Sshd
 
 from bench import SITE, data
 

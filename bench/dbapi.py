@@ -10,9 +10,9 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-from persado.pipeline.formatted import formatted_text
-from persado.pipeline.selection import Selection
-from persado.settings.file_settings import Settings
+from persado.pipeline.extract.engines import formatted_text
+from persado.pipeline.rows.row_spec import Selection
+from persado.settings.models.file_settings import Settings
 
 
 def main(how: str, database: str, sql: str, target: str) -> None:

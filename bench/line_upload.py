@@ -10,8 +10,8 @@ from functools import partial
 from pathlib import Path
 
 from bench.project import site_of_bench
-from persado.pipeline.site import connect
-from persado.pipeline.upload import Upload, upload
+from persado.pipeline.site.connect import connect
+from persado.pipeline.upload.staged import Upload, upload
 
 
 def main(path: str, inbox: str, port: str) -> None:

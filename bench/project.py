@@ -17,17 +17,17 @@ from typing import Any
 
 from bench import DUCKDB_MEMORY, SITE
 from persado.pipeline import chained
+from persado.pipeline.encrypt.public_key import PublicKey, read_public_key
 from persado.pipeline.names import Names
-from persado.pipeline.pgp_keys import PublicKey, read_public_key
-from persado.pipeline.reconnect import KeptSession
-from persado.pipeline.selection import Selection
-from persado.pipeline.site import Site, connect
-from persado.pipeline.stage_area import StageArea
-from persado.pipeline.stream_upload import StreamUpload
+from persado.pipeline.rows.row_spec import Selection
+from persado.pipeline.site.connect import Site, connect
+from persado.pipeline.site.reconnect import KeptSession
+from persado.pipeline.stage.area import StageArea
 from persado.pipeline.streamed import Making, deliver
-from persado.pipeline.upload import Upload, upload
-from persado.settings.file_settings import Settings
-from persado.settings.filename import NameValues
+from persado.pipeline.upload.staged import Upload, upload
+from persado.pipeline.upload.streaming import StreamUpload
+from persado.settings.filenames.template import NameValues
+from persado.settings.models.file_settings import Settings
 
 _ID = "0123456789abcdef"
 _SETTINGS = {"filename_template": "customers.csv.gz", "encoding": "gzip", "pgp_public_key": "receiver.asc"}
@@ -102,7 +102,7 @@ def _driver(source: str) -> Connect:
     if source == "postgres":
         import psycopg
 
-        import persado.pipeline.postgres_copy  # noqa: F401 - imported later, it would count as work
+        import persado.pipeline.extract.postgres_copy  # noqa: F401 - imported later, it would count as work
 
         return psycopg.connect
     if source == "duckdb":

@@ -1,6 +1,6 @@
 """No Airflow DAG: raises what did not load, so that Airflow lists it under Import Errors while all other DAGs run."""
 
-from persado.airflow_config import config_dir
+from persado.connections.options import config_dir
 from persado.errors import ConfigurationError
 from persado.settings import load
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from demo.layout import Layout
 from demo.private_file import write_private
-from persado.pipeline.pgp_home import gnupg_home
+from persado.pipeline.encrypt.home import gnupg_home
 
 PARAMETERS = """
 %no-protection

@@ -10,8 +10,8 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from persado.errors import ConfigurationError
 from persado.settings.fields import Strict, mistake, unique
-from persado.settings.reading import read_model
-from persado.settings.yaml_text import parse_yaml
+from persado.settings.files.reading import read_model
+from persado.settings.text.yaml_text import parse_yaml
 
 
 def _text(given: Any) -> Any:

@@ -11,14 +11,14 @@ from typing import Any, ClassVar
 import asyncssh
 import pytest
 from support.expect import WRONG, nothing_left_behind, short_pauses  # noqa: F401 - a fixture
-from support.sftp_server import ACCOUNT, PASS_PHRASE, Folder, SftpServer
-from support.ssh_keys import private_text, public_line, ssh_key
-from support.sshd import Sshd
+from support.sites.keys import private_text, public_line, ssh_key
+from support.sites.sftp_server import ACCOUNT, PASS_PHRASE, Folder, SftpServer
+from support.sites.sshd import Sshd
 
 from persado.errors import ConfigurationError, RejectedError
 from persado.hooks import PersadoHook
-from persado.pipeline import site as site_module
-from persado.pipeline.ssh_keys import fingerprint, pinned_host_keys
+from persado.pipeline.site import connect as site_module
+from persado.pipeline.site.keys import fingerprint, pinned_host_keys
 
 pytestmark = pytest.mark.usefixtures("nothing_left_behind", "short_pauses")
 

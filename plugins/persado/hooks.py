@@ -17,12 +17,12 @@ from airflow.sdk import BaseHook, Connection
 from airflow.sdk.exceptions import AirflowException
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from persado.connection_test import try_connection
+from persado.connections.site_check import try_connection
 from persado.errors import ConfigurationError, PersadoError
-from persado.pipeline.remote_files import kind
-from persado.pipeline.site import DEFAULT_HOST, DEFAULT_PORT, Session, Site, open_session
-from persado.pipeline.site_errors import ConnectionLostError, site_errors
-from persado.pipeline.store import store
+from persado.pipeline.site.connect import DEFAULT_HOST, DEFAULT_PORT, Session, Site, open_session
+from persado.pipeline.site.errors import ConnectionLostError, site_errors
+from persado.pipeline.site.files import kind
+from persado.pipeline.upload.store import store
 
 
 class _Extra(BaseModel):
@@ -71,7 +71,7 @@ class PersadoHook(SFTPHook):
 
     @contextmanager
     def session(self) -> Iterator[Session]:
-        """Log in and give an SFTP session, closed at the end; see :func:`persado.pipeline.site.open_session`."""
+        """Log in and yield an SFTP session; see :func:`persado.pipeline.site.connect.open_session`."""
         with closing(self._open()) as session:
             yield session
 

@@ -12,10 +12,11 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout, A
 
 from persado.errors import ConfigurationError, PersadoError, RejectedError, TransientError
 from persado.hooks import PersadoHook
-from persado.pipeline.done_files import DoneFile, find_newest, moment
-from persado.pipeline.done_path import DonePath
+from persado.pipeline.done.find import DoneFile, find_newest, moment
+from persado.pipeline.done.pattern import DonePath
 from persado.retries import PersadoRetryPolicy
-from persado.triggers import MAX_TRANSIENT_FAILURES, PersadoDoneTrigger
+from persado.triggers import PersadoDoneTrigger
+from persado.triggers.done import MAX_TRANSIENT_FAILURES
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -32,7 +33,7 @@ class PersadoDoneSensor(BaseSensorOperator):
     Wait until a ``.DONE`` file is at the site; return what is known of it.
 
     What it returns has the keys ``path``, ``size``, ``mtime`` and ``manifest``, see
-    :class:`~persado.pipeline.done_files.DoneFile`. By default it waits in the triggerer, without a worker; with
+    :class:`~persado.pipeline.done.find.DoneFile`. By default it waits in the triggerer, without a worker; with
     ``deferrable=False`` it waits as ``mode`` says, ``poke`` or ``reschedule``.
 
     A lost connection, or a site that is out of reach, ends the waiting only after ``max_transient_failures`` in a row.

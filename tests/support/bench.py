@@ -15,12 +15,12 @@ from typing import Any
 import pytest
 
 from persado.errors import PersadoError
-from persado.pipeline.site import Site
-from persado.settings.file_settings import Settings
-from persado.settings.setting_values import Split
+from persado.pipeline.site.connect import Site
+from persado.settings.models.file_settings import Settings
+from persado.settings.models.setting_values import Split
 from support.chain import Chain
 from support.moments import Moment
-from support.sftp_server import PASS_PHRASE
+from support.sites.sftp_server import PASS_PHRASE
 from support.watcher import STALE, Watcher
 
 SETTINGS = Settings(

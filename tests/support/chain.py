@@ -16,19 +16,21 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from persado.pipeline import chained, reconnect, site
-from persado.pipeline.artifact import Artifact
+from persado.pipeline import chained
+from persado.pipeline.done.success_file import write_success_file
+from persado.pipeline.encrypt.public_key import PublicKey
 from persado.pipeline.names import Names
-from persado.pipeline.pgp_keys import PublicKey
-from persado.pipeline.receipt import DeliveredFile
-from persado.pipeline.selection import Selection
-from persado.pipeline.site import Session, Site, open_session
-from persado.pipeline.site_rules import SiteRules
-from persado.pipeline.stage_area import StageArea
-from persado.pipeline.success_file import write_success_file
-from persado.pipeline.upload import Upload, upload
-from persado.settings.file_settings import Settings
-from persado.settings.filename import NameValues
+from persado.pipeline.rows.row_spec import Selection
+from persado.pipeline.site import connect as site
+from persado.pipeline.site import reconnect
+from persado.pipeline.site.connect import Session, Site, open_session
+from persado.pipeline.stage.area import StageArea
+from persado.pipeline.stage.artifact import Artifact
+from persado.pipeline.stage.receipt import DeliveredFile
+from persado.pipeline.upload.rules import SiteRules
+from persado.pipeline.upload.staged import Upload, upload
+from persado.settings.filenames.template import NameValues
+from persado.settings.models.file_settings import Settings
 
 STAGES = ("extract", "format", "encode", "encrypt", "upload", "success_file")
 _FILES = TypeAdapter(tuple[Artifact, ...])

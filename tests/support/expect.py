@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from persado.errors import PersadoError
-from persado.pipeline import reconnect, site, site_lock
-from support.sftp_server import PASS_PHRASE
+from persado.pipeline.site import connect as site
+from persado.pipeline.site import reconnect
+from persado.pipeline.upload import lock as site_lock
+from support.sites.sftp_server import PASS_PHRASE
 
 WRONG = "not the pass phrase"
 

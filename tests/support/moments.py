@@ -9,8 +9,8 @@ from typing import Any, Literal, NamedTuple
 import asyncssh
 
 from support.chain import Chain
-from support.proxy import Line, Lines, Proxy, once
-from support.sftp_server import Door, Folder, SftpServer
+from support.sites.proxy import Line, Lines, Proxy, once
+from support.sites.sftp_server import Door, Folder, SftpServer
 
 
 class Moment(NamedTuple):

@@ -10,16 +10,16 @@ from typing import Any
 
 import duckdb
 
+from persado.pipeline.encrypt.public_key import PublicKey
 from persado.pipeline.names import Names
-from persado.pipeline.pgp_keys import PublicKey
-from persado.pipeline.reconnect import KeptSession
-from persado.pipeline.selection import Selection
-from persado.pipeline.site import connect
-from persado.pipeline.site_rules import SiteRules
-from persado.pipeline.stream_upload import StreamUpload
+from persado.pipeline.rows.row_spec import Selection
+from persado.pipeline.site.connect import connect
+from persado.pipeline.site.reconnect import KeptSession
 from persado.pipeline.streamed import Making, Streamed, deliver
-from persado.settings.file_settings import Settings
-from persado.settings.filename import NameValues
+from persado.pipeline.upload.rules import SiteRules
+from persado.pipeline.upload.streaming import StreamUpload
+from persado.settings.filenames.template import NameValues
+from persado.settings.models.file_settings import Settings
 
 DELIVERY = "0123456789abcdef"
 VALUES = NameValues(now=datetime(2026, 11, 24, tzinfo=UTC), orchestration="o", run_id="r")

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 from persado.cli.config_dir import add_config_dir, config_dir
 from persado.cli.show import find
 from persado.errors import ConfigurationError
+from persado.preview.table import table
 from persado.settings import load
-from persado.text_table import table
 
 if TYPE_CHECKING:
-    from persado.ledger import Failure
-    from persado.pipeline.receipt import Receipt
+    from persado.ledger.writer import Failure
+    from persado.pipeline.stage.receipt import Receipt
 
 _HEAD = ("WHEN (UTC)", "OUTCOME", "ROWS", "BYTES", "FILES", "SECONDS", "BY", "RUN", "")
 
@@ -63,7 +63,7 @@ def _asset(name: str, folder: Path) -> str:
         return find(load(folder), name, folder).asset
     except ConfigurationError:
         with suppress(ConfigurationError), _database():
-            from persado.ledger_reader import find_assets
+            from persado.ledger.reader import find_assets
 
             for asset in find_assets(name):
                 return asset
@@ -72,7 +72,7 @@ def _asset(name: str, folder: Path) -> str:
 
 def _read(asset: str, limit: int) -> Sequence[Receipt | Failure]:
     with _database():
-        from persado.ledger_reader import read_history
+        from persado.ledger.reader import read_history
 
         return read_history(asset, limit)
 

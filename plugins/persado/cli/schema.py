@@ -9,7 +9,7 @@ from typing import Any
 
 from persado.cli.config_dir import config_dir
 from persado.errors import ConfigurationError
-from persado.settings.json_schema import MODELS, json_schema
+from persado.settings.files.json_schema import MODELS, json_schema
 
 
 def add(commands: Any) -> None:

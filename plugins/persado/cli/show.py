@@ -9,14 +9,14 @@ from typing import Any
 
 from persado.cli.config_dir import add_config_dir, config_dir
 from persado.errors import ConfigurationError
+from persado.preview.table import table
 from persado.settings import Configuration, Delivery, load
-from persado.settings.alerts import Alert
-from persado.settings.effective import effective_settings
-from persado.settings.folder import is_missing
-from persado.settings.problems import did_you_mean
-from persado.settings.workflow import timing
-from persado.settings.yaml_text import as_yaml
-from persado.text_table import table
+from persado.settings.files.folder import is_missing
+from persado.settings.models.alerts import Alert
+from persado.settings.models.workflow import timing
+from persado.settings.origins import effective_settings
+from persado.settings.text.problems import did_you_mean
+from persado.settings.text.yaml_text import as_yaml
 
 
 def add(commands: Any) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 
 from persado.cli.config_dir import add_config_dir, config_dir
 from persado.settings import load
-from persado.settings.chains import strangers
-from persado.settings.workflow import timing
+from persado.settings.checks.chains import strangers
+from persado.settings.models.workflow import timing
 
 
 def add(commands: Any) -> None:

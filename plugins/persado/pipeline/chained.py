@@ -7,21 +7,21 @@ from collections.abc import Callable, Sequence
 from operator import itemgetter
 from typing import Any, BinaryIO
 
-from persado.pipeline.arrow_file import ArrowWriter, read_batches
-from persado.pipeline.artifact import Artifact
-from persado.pipeline.compress import Compression
-from persado.pipeline.delimited import header
-from persado.pipeline.encode import encoded
-from persado.pipeline.encrypt import encrypted
-from persado.pipeline.extract import extract
-from persado.pipeline.formatted import FormattedText, formatted_directly
+from persado.pipeline.encode.compress import Compression
+from persado.pipeline.encode.encode import encoded
+from persado.pipeline.encrypt.encrypt import encrypted
+from persado.pipeline.encrypt.public_key import PublicKey
+from persado.pipeline.encrypt.signing_key import SigningKey
+from persado.pipeline.extract.engines import FormattedText, formatted_directly
+from persado.pipeline.extract.read import extract
+from persado.pipeline.format.delimited import header
+from persado.pipeline.format.split import parts
 from persado.pipeline.names import Names
-from persado.pipeline.parts import parts
-from persado.pipeline.pgp_keys import PublicKey
-from persado.pipeline.pgp_signing import SigningKey
-from persado.pipeline.selection import Selection, selected
-from persado.pipeline.stage_area import StageArea
-from persado.settings.file_settings import Settings
+from persado.pipeline.rows.row_spec import Selection, selected
+from persado.pipeline.stage.area import StageArea
+from persado.pipeline.stage.arrow_file import ArrowWriter, read_batches
+from persado.pipeline.stage.artifact import Artifact
+from persado.settings.models.file_settings import Settings
 
 BLOCK = 1 << 20
 

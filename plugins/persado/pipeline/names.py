@@ -5,9 +5,9 @@ from __future__ import annotations
 import posixpath
 from dataclasses import dataclass, replace
 
-from persado.pipeline.encode import member_name
-from persado.settings.file_settings import Settings
-from persado.settings.filename import FilenameTemplate, NameValues, check_remote_name
+from persado.pipeline.encode.encode import member_name
+from persado.settings.filenames.template import FilenameTemplate, NameValues, check_remote_name
+from persado.settings.models.file_settings import Settings
 
 PGP_SUFFIX = ".pgp"
 DONE_SUFFIX = ".DONE"

@@ -17,22 +17,22 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
 
-from persado.pipeline.artifact import Artifact, Sink
-from persado.pipeline.compress import Compression
-from persado.pipeline.encode import Encoder, encoded
-from persado.pipeline.encrypt import encrypted
+from persado.pipeline.encode.compress import Compression
+from persado.pipeline.encode.encode import Encoder, encoded
+from persado.pipeline.encrypt.encrypt import encrypted
+from persado.pipeline.encrypt.public_key import PublicKey
+from persado.pipeline.encrypt.signing_key import SigningKey
+from persado.pipeline.extract.engines import formatted_text
 from persado.pipeline.flow import Flow, flow
-from persado.pipeline.formatted import formatted_text
+from persado.pipeline.format.split import Block
 from persado.pipeline.names import Names
-from persado.pipeline.parts import Block
-from persado.pipeline.pgp_keys import PublicKey
-from persado.pipeline.pgp_signing import SigningKey
-from persado.pipeline.reconnect import ATTEMPTS, pause_after
-from persado.pipeline.selection import Selection
-from persado.pipeline.site_errors import ConnectionLostError
-from persado.pipeline.spool import spool
-from persado.pipeline.stream_upload import StreamUpload
-from persado.settings.file_settings import Settings
+from persado.pipeline.rows.row_spec import Selection
+from persado.pipeline.site.errors import ConnectionLostError
+from persado.pipeline.site.reconnect import ATTEMPTS, pause_after
+from persado.pipeline.stage.artifact import Artifact, Sink
+from persado.pipeline.stage.spool import spool
+from persado.pipeline.upload.streaming import StreamUpload
+from persado.settings.models.file_settings import Settings
 
 GRACE = 3.0
 """Seconds that a delivery that was cancelled has to tidy up at the site: Airflow kills a task after five."""

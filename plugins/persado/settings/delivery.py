@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from persado.settings.alerts import Alert
-from persado.settings.contract import Contract
-from persado.settings.file_settings import Settings
-from persado.settings.models import Access, DataTemplate, Destination, Orchestration
+from persado.settings.models.alerts import Alert
+from persado.settings.models.contract import Contract
+from persado.settings.models.file_settings import Settings
+from persado.settings.models.orchestration import Access, DataTemplate, Destination, Orchestration
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from persado.errors import ConfigurationError
-from persado.settings.chains import circle
-from persado.settings.contract import BUILT_IN, Contract
+from persado.settings.checks.chains import circle
 from persado.settings.delivery import Delivery
-from persado.settings.folder import Folder, Written, read_folder
-from persado.settings.models import DataTemplate, Destination, Orchestration
-from persado.settings.problems import at, did_you_mean
+from persado.settings.files.folder import Folder, Written, read_folder
+from persado.settings.models.contract import BUILT_IN, Contract
+from persado.settings.models.orchestration import DataTemplate, Destination, Orchestration
 from persado.settings.resolve import resolve
-from persado.settings.spelling import closest
-from persado.settings.yaml_text import Source
+from persado.settings.text.problems import at, did_you_mean
+from persado.settings.text.spelling import closest
+from persado.settings.text.yaml_text import Source
 
 FOLDERS = ("destinations", "data_templates", "orchestrations", "queries", "keys", "contracts", "schema")
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from persado.settings.json_schema import MODELS, Schema, branches, json_schema, values
-from persado.settings.yaml_text import as_yaml
+from persado.settings.files.json_schema import MODELS, Schema, branches, json_schema, values
+from persado.settings.text.yaml_text import as_yaml
 
 _INTRODUCTION = """\
 # Settings reference

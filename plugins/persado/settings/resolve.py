@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from persado.errors import ConfigurationError
-from persado.settings.contract import Contract
-from persado.settings.cross_checks import mistakes
+from persado.settings.checks.references import mistakes
 from persado.settings.delivery import Delivery
-from persado.settings.file_settings import Settings, SettingsLayer
-from persado.settings.folder import Written
-from persado.settings.models import Access, DataTemplate, Destination, Orchestration
-from persado.settings.problems import at
-from persado.settings.rules import conflicts
-from persado.settings.yaml_text import Source
+from persado.settings.files.folder import Written
+from persado.settings.models.conflicts import conflicts
+from persado.settings.models.contract import Contract
+from persado.settings.models.file_settings import Settings, SettingsLayer
+from persado.settings.models.orchestration import Access, DataTemplate, Destination, Orchestration
+from persado.settings.text.problems import at
+from persado.settings.text.yaml_text import Source
 
 
 def resolve(

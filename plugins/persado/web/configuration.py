@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 
 from pydantic import BaseModel, ConfigDict
 
-from persado.airflow_config import config_dir
+from persado.connections.keys import public_key
+from persado.connections.options import config_dir
 from persado.errors import ConfigurationError
-from persado.keys import public_key
-from persado.pipeline.pgp_keys import PublicKey, expiry_warning
+from persado.pipeline.encrypt.public_key import PublicKey, expiry_warning
 from persado.settings import Delivery, load
 
 

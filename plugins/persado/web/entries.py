@@ -7,8 +7,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from persado.ledger import Failure
-from persado.pipeline.receipt import DeliveredFile, Receipt, StageRecord
+from persado.ledger.writer import Failure
+from persado.pipeline.stage.receipt import DeliveredFile, Receipt, StageRecord
 
 
 class Entry(BaseModel):

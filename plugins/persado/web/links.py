@@ -27,7 +27,7 @@ class DeliveryLink(BaseOperatorLink):
     @property
     def operators(self) -> list[type[BaseOperator]]:  # type: ignore[override]  # asked for in the API server only
         """The operators of a delivery's tasks."""
-        from persado import dag_factory
+        from persado.dag import factory as dag_factory
         from persado.operators import PersadoOperator
 
         used = vars(dag_factory).values()

@@ -18,7 +18,7 @@ from airflow.utils.session import create_session
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy import and_, func, or_, select
 
-from persado.ledger_reader import IS_RECORD, killed_tries, read_record
+from persado.ledger.reader import IS_RECORD, killed_tries, read_record
 from persado.web.entries import Entry, entry_of
 
 if TYPE_CHECKING:

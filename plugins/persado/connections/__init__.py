@@ -1,0 +1,1 @@
+"""From an Airflow connection or Variable to what the pipeline takes: sites, sources, keys and options."""

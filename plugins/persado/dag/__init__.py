@@ -1,0 +1,1 @@
+"""From an orchestration to its DAG: tasks, parameters, documentation and alerts."""

@@ -1,0 +1,106 @@
+"""The text on a DAG's page, made from its orchestration: what is sent, where, when, by whom, and how exactly."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from persado.access.rules import access_control, may_hold_pii
+from persado.settings import Column, Delivery
+from persado.settings.models.workflow import timing
+from persado.settings.origins import effective_settings
+from persado.settings.text.yaml_text import as_yaml
+
+
+def doc_text(delivery: Delivery) -> str:
+    """
+    Describe a delivery in Markdown.
+
+    :param delivery: the orchestration with all that it inherits
+    """
+    return "\n\n".join(_parts(delivery))
+
+
+def _parts(delivery: Delivery) -> Iterator[str]:
+    orchestration, template = delivery.orchestration, delivery.data_template
+    if orchestration.description:
+        yield _plain(orchestration.description)
+    yield _table(["", "this delivery"], [[f"**{name}**", text] for name, text in _facts(delivery)])
+    yield "#### Columns"
+    if template.columns is None:
+        yield "Every column of the query, as it comes."
+    else:
+        yield _table(["column", "from", "personal data"], [_column(column) for column in template.columns])
+    if template.transform:
+        yield f"The rows pass through {_code(template.transform)} first."
+    if orchestration.params:
+        yield "#### Parameters"
+        rows = [
+            [_code(name), _plain(str(schema.get("description", "")))] for name, schema in orchestration.params.items()
+        ]
+        yield _table(["parameter", "meaning"], rows)
+    yield "#### Settings"
+    yield _table(
+        ["setting", "value", "set in"],
+        [
+            [_code(key), _code(value), _plain(origin)]
+            for key, value, origin in effective_settings(delivery.settings, delivery.origins)
+        ],
+    )
+
+
+def _facts(delivery: Delivery) -> Iterator[tuple[str, str]]:
+    orchestration, template, settings = delivery.orchestration, delivery.data_template, delivery.settings
+    yield "What", f"{_code(f'queries/{orchestration.query}')}, run in {_code(orchestration.source)}"
+    yield "Columns by", _named(delivery.data_template_name, template.description)
+    yield "Where", _named(delivery.destination_name, delivery.destination.description)
+    yield "Connection", _code(delivery.destination.connection)
+    yield "Remote folder", _code(settings.remote_path)
+    yield "File", _code(settings.filename_template)
+    key = settings.model_dump()["pgp_public_key"]
+    yield "Encrypted to", _code(as_yaml(key)) if key else "nobody: not encrypted"
+    yield "When", _plain(timing(orchestration.workflow))
+    rows = orchestration.rows.model_dump(exclude_none=True)
+    limits = ", ".join(f"{name.replace('_', ' ')} {number:,}" for name, number in rows.items()) or "no limits"
+    yield "Rows", f"{limits}; none at all: {orchestration.on_empty}"
+    yield "Personal data", _personal_data(delivery)
+    for role, rights in access_control(delivery).items():
+        yield role, "may send" if any(rights["DAG Runs"]) else "may not send"
+    if orchestration.owner:
+        yield "Owner", _plain(orchestration.owner)
+    yield "Asset", _code(delivery.asset)
+
+
+def _personal_data(delivery: Delivery) -> str:
+    if delivery.has_pii:
+        return "yes: see the columns"
+    return "may be: no columns are listed" if may_hold_pii(delivery) else "no column is marked"
+
+
+def _column(column: Column) -> list[str]:
+    origin = f"constant {_code(as_yaml(column.value))}" if column.constant else _code(column.source)
+    return [_code(column.name), origin, "**PII**" if column.pii else ""]
+
+
+def _named(name: str, description: str) -> str:
+    return f"{_code(name)}: {_plain(description)}" if description else _code(name)
+
+
+def _table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    # Also inside code a bar would end the cell.
+    lines = [[cell.replace("|", "\\|") for cell in row] for row in rows]
+    return "\n".join(f"| {' | '.join(row)} |" for row in [titles, ["---"] * len(titles), *lines])
+
+
+def _code(text: str) -> str:
+    """Show a text as it is, whatever it holds."""
+    text = " ".join(text.split())
+    longest = max((len(run) for run in re.findall("`+", text)), default=0)
+    fence = "`" * (longest + 1)
+    space = " " if longest else ""
+    return f"{fence}{space}{text}{space}{fence}"
+
+
+def _plain(text: str) -> str:
+    """Take from a text what Markdown or HTML would make something else of."""
+    return re.sub(r"([\\`*_\[\]<>#&])", r"\\\1", " ".join(text.split()))

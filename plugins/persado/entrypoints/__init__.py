@@ -1,0 +1,1 @@
+"""What Airflow calls by name: provider info, cluster policy, listener and plugins."""

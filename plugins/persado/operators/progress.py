@@ -1,0 +1,49 @@
+"""Tell in the task's log how far a stage is."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+from persado.pipeline.stage.receipt import StageRecord
+
+EVERY = 2.0
+
+
+class Progress:
+    """
+    Count rows and bytes, and log a line now and then.
+
+    :param stage: the stage's name
+    :param log: the task's logger
+    """
+
+    def __init__(self, stage: str, log: Any) -> None:
+        self.started = datetime.now(UTC)
+        self._stage = stage
+        self._log = log
+        self._begin = self._told = time.monotonic()
+        self._rows = self._bytes = 0
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the stage began."""
+        return time.monotonic() - self._begin
+
+    def add(self, rows: int, size: int) -> None:
+        """Count rows and bytes that were done."""
+        self._rows += rows
+        self._bytes += size
+        if time.monotonic() - self._told >= EVERY:
+            self._told = time.monotonic()
+            self._log.info("progress: %s", self._line(self._stage, self._rows, self._bytes, self.seconds))
+
+    def finish(self, record: StageRecord) -> None:
+        """Log what the stage did in all."""
+        self._log.info("finished: %s", self._line(self._stage, record.rows, record.bytes, self.seconds))
+
+    @staticmethod
+    def _line(stage: str, rows: int, size: int, seconds: float) -> str:
+        rate = size / max(seconds, 0.001) / 1e6
+        return f"{stage}: {rows:,} rows, {size / 1e6:,.1f} MB, {rate:,.1f} MB/s"

@@ -1,0 +1,1 @@
+"""The success file: writing it, and finding those of others."""

@@ -1,0 +1,164 @@
+"""
+Encode: gzip, zip, tar and tgz, written in one go, and the same byte for byte for the same members.
+
+When anything fails on the way, the file stays without the end that its format demands, so that no reader takes it for
+a complete one.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, BinaryIO, Literal, cast
+
+from persado.pipeline.encode.archives import Container, Single, Tar, Write
+from persado.pipeline.encode.compress import GZIP_WINDOW, STANDARD, Compression
+from persado.pipeline.encode.zip_archive import Zip
+from persado.pipeline.stage.artifact import Sink
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer  # in collections.abc from Python 3.12 on
+
+Encoding = Literal["none", "gzip", "zip", "tar", "tgz"]
+
+_EXTENSIONS = (".tar.gz", ".tgz", ".tar", ".zip", ".gz")
+
+
+@contextmanager
+def encoded(
+    sink: Sink, encoding: Encoding, *, compression: Compression = STANDARD, zip64: bool = False
+) -> Iterator[Encoder]:
+    """
+    Encode the members that are written inside the block, and write that to the sink.
+
+    The sink is only ever written to, straight on, and left open. Inside gzip, zip and tar are no time (but zip's first
+    day, 1980-01-01), no owner and no name but the members'. A zip member needs no size beforehand: it may grow over
+    4 GiB, and only then takes the 64-bit fields (Zip64) that some readers do not know.
+
+    :param sink: takes the encoded bytes.
+    :param encoding: ``none`` and ``gzip`` hold one member, the others any number.
+    :param compression: how to compress.
+    :param zip64: use zip's 64-bit fields even where the short ones would do.
+    :raises ValueError: if the members do not fit the encoding.
+    """
+    write: Write = sink.write
+    gzip = _Gzip(write, compression) if encoding in ("gzip", "tgz") else None
+    if gzip:
+        write = gzip.write
+    container: Container
+    if encoding == "zip":
+        container = Zip(write, compression, zip64=zip64)
+    elif encoding in ("tar", "tgz"):
+        container = Tar(write)
+    else:
+        container = Single(write)
+    encoder = Encoder(container)
+    yield encoder
+    encoder.finish()
+    if gzip:
+        gzip.finish()
+
+
+class Encoder:
+    """
+    What :func:`encoded` gives: takes one member after the other.
+
+    :param container: how they become one file.
+    """
+
+    def __init__(self, container: Container) -> None:
+        self._container = container
+        self._names: set[str] = set()
+        self._unfinished: str | None = None
+
+    @contextmanager
+    def member(self, name: str, size: int | None = None) -> Iterator[BinaryIO]:
+        """
+        Write a member into the yielded file.
+
+        :param name: its name inside the archive; ``none`` and ``gzip`` keep no name.
+        :param size: how many bytes it will have. tar and tgz must know; for the others it is checked, if given.
+        :raises ValueError: if the name was used, another member is not finished, or the size is missing or wrong.
+        """
+        if self._unfinished is not None:
+            raise ValueError(f"{name!r} cannot begin: {self._unfinished!r} was not finished")
+        if not name or name in self._names:
+            raise ValueError(f"the member's name {name!r} is " + ("used already" if name else "empty"))
+        self._container.begin(name, size)
+        self._names.add(name)
+        self._unfinished = name
+        with _Member(self._container) as file:
+            yield cast("BinaryIO", file)
+            written = file.tell()
+        if size is not None and written != size:
+            raise ValueError(f"{name!r} has {written} bytes, but {size} were announced")
+        self._container.end()
+        self._unfinished = None
+
+    def finish(self) -> None:
+        """
+        Complete the file; :func:`encoded` does it.
+
+        :raises ValueError: if a member is missing or broke off.
+        """
+        if self._unfinished is not None:
+            raise ValueError(f"{self._unfinished!r} was not finished")
+        self._container.finish()
+
+
+def member_name(file_name: str, encoding: Encoding) -> str:
+    """
+    Name the member of an archive after the archive: ``a/2026.csv.zip`` holds ``2026.csv``.
+
+    Whichever archive's extension the name has goes, and ``.pgp`` before it; a name without one stays as it is, and so
+    does one that is nothing else.
+
+    :param file_name: the archive's name, perhaps with sub-folders.
+    :param encoding: what the archive is; ``none`` is no archive, so that nothing goes but the sub-folders.
+    """
+    name = file_name.rpartition("/")[2]
+    if encoding == "none":
+        return name
+    for extensions in ((".pgp",), _EXTENSIONS):
+        for extension in extensions:
+            if name.lower().endswith(extension) and len(name) > len(extension):
+                name = name[: -len(extension)]
+                break
+    return name
+
+
+class _Gzip:
+    def __init__(self, write: Write, compression: Compression) -> None:
+        self._write = write
+        self._deflater = compression.deflater(GZIP_WINDOW)
+
+    def write(self, data: bytes) -> None:
+        if ready := self._deflater.compress(data):
+            self._write(ready)
+
+    def finish(self) -> None:
+        self._write(self._deflater.flush())
+
+
+class _Member(io.BufferedIOBase):
+    """The file that a member is written into. Closing it early, as a wrapper may do, ends nothing."""
+
+    def __init__(self, container: Container) -> None:
+        super().__init__()
+        self._container = container
+        self._size = 0
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Buffer, /) -> int:
+        if self.closed:
+            raise ValueError("this member has ended")
+        block = data if isinstance(data, bytes) else bytes(data)
+        self._container.write(block)
+        self._size += len(block)
+        return len(block)
+
+    def tell(self) -> int:
+        return self._size

@@ -1,0 +1,1 @@
+"""Encrypt: OpenPGP, done by gpg in a private home folder."""

@@ -1,0 +1,158 @@
+"""
+Rows of a DB-API driver as delimited text, by Python's own CSV writer.
+
+It writes most values as :mod:`persado.pipeline.format.delimited` does, several times as fast as they become Arrow
+arrays. Whatever it would write in another way is found in each batch, and that batch takes the way through Arrow.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from itertools import chain
+from operator import itemgetter
+from typing import Any
+
+import pyarrow as pa
+
+from persado.pipeline.extract.dbapi import Sizes, executed
+from persado.pipeline.extract.query_errors import translating
+from persado.pipeline.format.columns import column
+from persado.pipeline.format.delimited import block, header, lines
+from persado.pipeline.format.requote import Fields, Requoting, is_mendable
+from persado.pipeline.format.split import Block
+from persado.pipeline.rows.projection import source_positions
+from persado.pipeline.rows.row_spec import Selection
+from persado.pipeline.rows.rows import refuse_twice
+from persado.settings.models.file_settings import Settings
+
+READ_BY = "dbapi"
+
+_CACHED_ROWS = 1_000  # which fit into the processor's cache, with their text
+
+# What csv.writer writes like text().
+_PLAIN = {str, int, float, type(None)}
+
+Row = Sequence[Any]
+Chooser = Callable[[Sequence[Row]], Sequence[Row]]
+
+
+def is_writable(selection: Selection, settings: Settings) -> bool:
+    """
+    Whether most rows can be written this way.
+
+    :param selection: what the data template says about rows
+    :param settings: how they are written
+    """
+    return not (
+        selection.transform
+        or selection.contract
+        or any(c.constant for c in selection.columns or ())
+        or settings.quote_mode != "special_characters"
+        or settings.null_text
+        or settings.row_number
+        or settings.split
+        or not is_mendable(settings)
+    )
+
+
+@contextmanager
+def rows_text(
+    connection: Any, sql: str, selection: Selection, settings: Settings
+) -> Iterator[tuple[tuple[str, ...], Iterator[Block]]]:
+    """
+    Run a query and write its rows.
+
+    :param connection: an open DB-API connection
+    :param sql: one statement that gives rows
+    :param selection: what the data template says about rows
+    :param settings: how they are written; :func:`is_writable`
+    :return: the headers, and the blocks of text as :func:`persado.pipeline.format.split.parts` gives them
+    """
+    with executed(connection, sql) as (cursor, columns):
+        refuse_twice(columns)
+        headers = columns if selection.columns is None else tuple(c.name for c in selection.columns)
+        yield headers, _blocks(cursor, headers, _chooser(columns, selection), settings)
+
+
+def _blocks(cursor: Any, headers: Sequence[str], choose: Chooser, settings: Settings) -> Iterator[Block]:
+    write, sizes = _Writer(settings), Sizes()
+    first_row = 1
+    yield 1, 0, header(headers, settings)
+    while fetched := translating(partial(cursor.fetchmany, sizes.wanted), "run"):
+        size = 0
+        for begin in range(0, len(fetched), _CACHED_ROWS):
+            rows = choose(fetched[begin : begin + _CACHED_ROWS])
+            text = write(rows)
+            if text is None:
+                text = block(lines(_arrow(rows, headers, first_row, settings), settings, first_row=first_row))
+            yield 1, len(rows), text
+            size += len(text)
+            first_row += len(rows)
+        sizes.learn(len(fetched), size)
+
+
+class _Writer:
+    """Writes a batch; gives None where csv.writer might write something in another way."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._delimiter = settings.field_delimiter
+        self._requoting = Requoting(settings)
+        # csv.writer writes nothing for the empty text, as for NULL. This stands for it meanwhile.
+        self._empty = secrets.token_hex(16)
+        self._has_empty = False
+
+    def __call__(self, rows: Sequence[Row]) -> bytes | None:
+        if len(rows[0]) < 2:  # NULL alone in its line has quotes
+            return None
+        types = list(map(type, chain.from_iterable(rows)))
+        kinds = set(types)
+        if not kinds <= _PLAIN or (float in kinds and not _all_finite(rows)):
+            return None
+        nulls = types.count(type(None)) if type(None) in kinds else 0
+        try:
+            found = self._found(rows, nulls)
+        except UnicodeEncodeError:
+            return None  # half of a surrogate pair: the way through Arrow tells its row
+        return None if b"\r" in found.text else self._requoting.mended(found, len(rows))
+
+    def _found(self, rows: Sequence[Row], nulls: int) -> Fields:
+        if not self._has_empty:
+            found = self._requoting.fields(self._written(rows))
+            if len(found.outside(found.empty())) == nulls:
+                return found
+            self._has_empty = True
+        text = self._written([[self._empty if v == "" else v for v in row] for row in rows])
+        return self._requoting.fields(text.replace(self._empty.encode(), b'""'))
+
+    def _written(self, rows: Sequence[Row]) -> bytes:
+        target = io.StringIO(newline="")
+        csv.writer(target, delimiter=self._delimiter, lineterminator="\n").writerows(rows)
+        return target.getvalue().encode()
+
+
+def _all_finite(rows: Sequence[Row]) -> bool:
+    return all(math.isfinite(value) for value in chain.from_iterable(rows) if type(value) is float)
+
+
+def _chooser(columns: Sequence[str], selection: Selection) -> Chooser:
+    if selection.columns is None:
+        return lambda rows: rows
+    positions = [position or 0 for position in source_positions(columns, selection.columns)]
+    if len(positions) == 1:
+        return lambda rows: [(row[positions[0]],) for row in rows]
+    pick = itemgetter(*positions)
+    return lambda rows: list(map(pick, rows))
+
+
+def _arrow(rows: Sequence[Row], headers: Sequence[str], first_row: int, settings: Settings) -> pa.RecordBatch:
+    arrays = [
+        column(values, name=name, first_row=first_row, nan_text=settings.nan_text)
+        for name, values in zip(headers, zip(*rows, strict=True), strict=True)
+    ]
+    return pa.RecordBatch.from_arrays(arrays, names=list(headers))

@@ -1,0 +1,1 @@
+"""Format: values as text, and text as delimited lines."""

@@ -1,0 +1,74 @@
+"""Which of the query's columns are sent, in which order and under which header."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import pyarrow as pa
+
+from persado.errors import ConfigurationError
+from persado.settings.models.columns import Column
+from persado.settings.text.spelling import did_you_mean
+
+
+def selector(
+    available: Sequence[str], columns: Sequence[Column] | None, *, giver: str = "query", told: str | None = None
+) -> tuple[tuple[str, ...], Callable[[pa.RecordBatch], pa.RecordBatch]]:
+    """
+    Prepare the choice of columns.
+
+    A column is found by its exact name, else by the one that differs in upper and lower case only, because
+    databases fold names differently.
+
+    :param available: the query's columns
+    :param columns: what the data template wants; None takes every column as it comes
+    :param giver: what gives the columns, for errors
+    :param told: the columns as errors may show them, if not all of them may be shown
+    :return: the headers, and a function that applies the choice to a batch
+    :raises ConfigurationError: for a column that the query does not give
+    """
+    if columns is None:
+        return tuple(available), lambda batch: batch
+    positions = source_positions(available, columns, giver=giver, told=told)
+    headers = tuple(column.name for column in columns)
+
+    def select(batch: pa.RecordBatch) -> pa.RecordBatch:
+        arrays = [
+            pa.repeat(pa.scalar(column.value), batch.num_rows) if position is None else batch.column(position)
+            for column, position in zip(columns, positions, strict=True)
+        ]
+        return pa.RecordBatch.from_arrays(arrays, names=list(headers))
+
+    return headers, select
+
+
+def source_positions(
+    available: Sequence[str], columns: Sequence[Column], *, giver: str = "query", told: str | None = None
+) -> list[int | None]:
+    """
+    Tell where in the query's columns each wanted one is; None for a constant.
+
+    :param available: the query's columns
+    :param columns: what the data template wants
+    :param giver: what gives the columns, for errors
+    :param told: the columns as errors may show them, if not all of them may be shown
+    :raises ConfigurationError: for a column that the query does not give
+    """
+    found = []
+    for column in columns:
+        position = None if column.constant else _find(column, available)
+        if position is None and not column.constant:
+            guess = did_you_mean(column.source, available if told is None else told.split(", "))
+            raise ConfigurationError(
+                f"the data template wants the column {column.source!r}, which the {giver} does not give{guess}; the "
+                f"{giver}'s columns: {', '.join(available) if told is None else told}"
+            )
+        found.append(position)
+    return found
+
+
+def _find(column: Column, available: Sequence[str]) -> int | None:
+    if column.source in available:
+        return available.index(column.source)
+    folded = [index for index, name in enumerate(available) if name.lower() == column.source.lower()]
+    return folded[0] if len(folded) == 1 else None

@@ -1,0 +1,69 @@
+"""From the query's rows to the rows that are sent: transform, choose the columns, check the contract."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from persado.pipeline.extract.read import Rows
+from persado.pipeline.rows.contract import ContractCheck
+from persado.pipeline.rows.projection import selector
+from persado.pipeline.rows.user_function import load_transform, transformed
+from persado.settings.models.columns import Column
+from persado.settings.models.contract import Contract
+
+
+@dataclass(frozen=True)
+class Selection:
+    """
+    What a data template says about rows.
+
+    :param columns: which columns are sent and under which header; None sends every column as it comes
+    :param transform: a Python function, ``module:function``, that gets each batch first
+    :param transform_folder: where the function's module is
+    :param contract: what the receiver insists on
+    """
+
+    columns: tuple[Column, ...] | None = None
+    transform: str | None = None
+    transform_folder: Path = Path("include")
+    contract: Contract | None = None
+
+    def check(self) -> None:
+        """
+        Find what can be known before the query runs.
+
+        :raises ConfigurationError: if the function cannot be imported
+        """
+        if self.transform:
+            load_transform(self.transform, self.transform_folder)
+
+
+def selected(rows: Rows, selection: Selection) -> tuple[tuple[str, ...], Iterator[pa.RecordBatch]]:
+    """
+    Give the headers and the rows that are sent.
+
+    :param rows: the query's result
+    :param selection: what the data template says
+    :raises ConfigurationError: for a column that is not there, or a function that fails
+    :raises RejectedError: once all rows are read, if they break the contract
+    """
+    if selection.transform:
+        function = load_transform(selection.transform, selection.transform_folder)
+        rows = transformed(rows, function, selection.transform)
+    headers, select = selector(rows.columns, selection.columns, giver=rows.giver, told=rows.told())
+    batches = map(select, rows.batches)
+    if selection.contract is None:
+        return headers, batches
+    told = rows.told() if selection.columns is None else ", ".join(headers)
+    return headers, _checked(batches, ContractCheck(selection.contract, headers, told))
+
+
+def _checked(batches: Iterator[pa.RecordBatch], check: ContractCheck) -> Iterator[pa.RecordBatch]:
+    for batch in batches:
+        check.look(batch)
+        yield batch
+    check.finish()

@@ -1,0 +1,1 @@
+"""The SFTP site: connection, login, session and files."""

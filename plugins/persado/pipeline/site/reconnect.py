@@ -1,0 +1,95 @@
+"""Take work at the site up again where a connection is lost."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+
+from persado.pipeline.site.connect import Session
+from persado.pipeline.site.errors import ConnectionLostError
+
+ATTEMPTS = 4
+"""So many connections may be lost one after the other without any progress between them."""
+FIRST_PAUSE = 1.0
+
+_LOG = logging.getLogger(__name__)
+
+Connect = Callable[[], AbstractContextManager[Session]]
+
+
+class KeptSession:
+    """
+    A session that stays open from one use to the next, and is opened anew where it broke.
+
+    :param connect: opens a session
+    """
+
+    def __init__(self, connect: Connect) -> None:
+        self._connect = connect
+        self._held = ExitStack()
+        self._session: Session | None = None
+
+    @property
+    def alive(self) -> Session | None:
+        """The session, if it can still be used."""
+        return self._session if self._session is not None and self._session.open_still else None
+
+    @contextmanager
+    def __call__(self) -> Iterator[Session]:
+        """Give the session; it is closed where it falls silent."""
+        session = self.alive
+        if session is None:
+            self.close()
+            session = self._session = self._held.enter_context(self._connect())
+        try:
+            yield session
+        except ConnectionLostError:
+            session.close()
+            raise
+
+    def close(self) -> None:
+        """Close the session."""
+        self._session = None
+        self._held.close()
+
+
+def reconnecting(connect: Connect, work: Callable[[Session], None], progress: Callable[[], object]) -> None:
+    """
+    Do work at the site, over as many connections as it takes.
+
+    :param connect: opens a session
+    :param work: does what is left to do; it is begun anew with each session
+    :param progress: tells how far the work is: where that has changed, patience begins anew
+    :raises ConnectionLostError: if the site cannot be reached at all, or connections are lost without progress
+    """
+    begun, failures, before = False, 0, progress()
+    while True:
+        try:
+            with connect() as session:
+                begun = True
+                work(session)
+        except ConnectionLostError as error:
+            failures = failures + 1 if progress() == before else 1
+            before = progress()
+            # A site that was never reached is left to the task's own retries.
+            if not begun or failures == ATTEMPTS:
+                raise
+            pause_after(failures, error, "Going on in %.1f seconds from what has arrived")
+        else:
+            return
+
+
+def pause_after(failures: int, error: Exception, then: str) -> None:
+    """
+    Log why, and wait a while, longer after more failures.
+
+    :param failures: how many connections were lost
+    :param error: how the last one was lost
+    :param then: what follows; it has a place for the seconds
+    """
+    pause = FIRST_PAUSE * 2 ** (failures - 1) * random.uniform(0.5, 1)  # noqa: S311 - spreads load
+    _LOG.warning(f"%s. {then}", error, pause)
+    time.sleep(pause)

@@ -1,0 +1,192 @@
+"""
+Put files at the site so that nobody ever sees half of one.
+
+All bytes go to hidden temporary names that carry the delivery's id; only when every file is there, whole and
+verified, does a stale ``.DONE`` go, and then the files get their final names. What a lost connection left of a file
+is taken up where it ended, in the same try or in a later one of the same delivery.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from persado.errors import TransientError
+from persado.pipeline.site.connect import Session
+from persado.pipeline.site.extensions import free_bytes, free_space_question
+from persado.pipeline.site.files import removed_on_error, size_of
+from persado.pipeline.site.reconnect import Connect, reconnecting
+from persado.pipeline.upload.publish import Arrived, Publication
+from persado.pipeline.upload.rules import SiteRules
+from persado.pipeline.upload.temporary_names import temporary_path
+from persado.pipeline.upload.transfer import send
+from persado.pipeline.upload.verify import verify
+
+__all__ = ["Upload", "temporary_path", "upload"]
+
+AHEAD = 64
+"""So many files are looked at at once."""
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Upload:
+    """
+    One file to send.
+
+    :param remote_path: its final, absolute path at the site
+    :param size: its exact size in bytes
+    :param sha256: the SHA-256 of its bytes, lower-case hex
+    :param open: opens its bytes for reading; what it gives can seek
+    """
+
+    remote_path: str
+    size: int
+    sha256: str
+    open: Callable[[], BinaryIO]
+
+
+def upload(
+    connect: Connect,
+    files: Sequence[Upload],
+    *,
+    delivery_id: str,
+    remote_folder: str,
+    done_path: str | None,
+    done_follows: bool = True,
+    part_path: Callable[[int], str] | None = None,
+    rules: SiteRules | None = None,
+    on_bytes: Callable[[int], None] = lambda count: None,
+    on_offset: Callable[[str, int, int], None] = lambda path, offset, size: None,
+    on_complete: Callable[[], None] = lambda: None,
+) -> None:
+    """
+    Send the files of one delivery; afterwards each stands under its final name, complete.
+
+    :param connect: opens a session; used again where a connection is lost
+    :param files: what to send, in order; at least one
+    :param delivery_id: what marks this delivery's temporary names
+    :param remote_folder: the folder of the destination; folders below it are made
+    :param done_path: the path of the success file: a stale one is removed before the first final name appears, and
+        the names stay this delivery's until the new one is written
+    :param done_follows: whether there will be one
+    :param part_path: gives the final path of the part of a number, where the output is split
+    :param rules: how the site is to be treated
+    :param on_bytes: told the size of every block that was sent
+    :param on_offset: told from time to time of which file the site has taken how many bytes, of how many
+    :param on_complete: called when all files are in place, before another delivery may replace them; only where no
+        success file follows
+    :raises RejectedError: where a folder is missing, a right is lacking, or a name is taken and must not be
+    :raises TransientError: where the connection or the site fails; the next try of the delivery goes on from there
+    """
+    rules = rules or SiteRules()
+    publication = Publication(
+        delivery_id,
+        remote_folder,
+        files[0].remote_path,
+        done_path,
+        rules,
+        done_follows=done_follows,
+        part_path=part_path,
+        on_complete=on_complete,
+    )
+    delivery = _Delivery(files, publication, on_bytes, on_offset)
+    reconnecting(connect, delivery.advance, lambda: delivery.progress)
+
+
+@dataclass
+class _Delivery:
+    """An upload and what is done of it: all that outlives a lost connection, besides the bytes at the site."""
+
+    files: Sequence[Upload]
+    publication: Publication
+    on_bytes: Callable[[int], None]
+    on_offset: Callable[[str, int, int], None]
+    prepared: bool = False
+    asked_for_space: bool = False
+    compare: bool = False
+    sent: int = 0
+    offset: int = 0
+
+    def __post_init__(self) -> None:
+        self.rules, delivery_id = self.publication.rules, self.publication.delivery_id
+        hidden = self.rules.quirks.hidden_names
+        self.paths = [file.remote_path for file in self.files]
+        self.arriving = [
+            Arrived(
+                temporary_path(file.remote_path, delivery_id, number, file.sha256, hidden=hidden),
+                file.remote_path,
+                file.size,
+                file.sha256,
+            )
+            for number, file in enumerate(self.files, 1)
+        ]
+
+    @property
+    def progress(self) -> tuple[int, int, int]:
+        """How far it is; it only grows."""
+        return self.publication.renamed, self.sent, self.offset
+
+    def advance(self, session: Session) -> None:
+        """Do what is left to do."""
+        publication, temporary = self.publication, [file.temporary for file in self.arriving]
+        if not self.prepared:
+            publication.claim(session, self.paths)
+            publication.tidy(session, self.paths, keep=temporary)
+            self.sent = publication.count_in_place(session, self.arriving)
+        else:
+            # Nothing is written under names that another try writes by now.
+            publication.lock.look(session)
+        # A connection that the question for free space broke, or silenced, is not put to the same test again.
+        asking = not self.asked_for_space
+        self.asked_for_space = True
+        space = [free_space_question(publication.remote_folder)] if asking else []
+        ahead = [*self.paths[self.sent : self.sent + AHEAD], *temporary[self.sent : self.sent + 1]]
+        with (
+            removed_on_error(session, temporary, if_true=lambda: publication.give_up(session)),
+            session.looking_ahead([] if self.prepared else ahead, space),
+        ):
+            if not self.prepared:
+                publication.look(session, self.paths[self.sent :])
+                if asking:
+                    self._check_space(session)
+                self.prepared = True
+            while self.sent < len(self.files):
+                self._send(session, self.files[self.sent], temporary[self.sent])
+                self.sent, self.offset, self.compare = self.sent + 1, 0, False
+            publication.advance(session, self.arriving)
+
+    def _check_space(self, session: Session) -> None:
+        folder = self.publication.remote_folder
+        free = free_bytes(session, folder)
+        needed = sum(file.size for file in self.files[self.sent :])
+        if free is None or free >= needed:
+            return
+        needed -= sum(size_of(session, file.temporary) or 0 for file in self.arriving[self.sent :])
+        if free < needed:
+            raise TransientError(
+                f"{folder}: {needed:,} bytes are to be sent, but the site has room for {free:,}. Nothing was sent. "
+                "Make room there, or ask Persado to"
+            )
+
+    def _send(self, session: Session, file: Upload, path: str) -> None:
+        lock = self.publication.lock
+
+        def note(offset: int) -> None:
+            self.offset = max(offset, self.offset)
+            self.on_offset(file.remote_path, offset, file.size)
+            lock.keep(session)
+
+        failed, own = f"the upload of {file.remote_path} failed", self.offset
+        trusted = send(session, path, file.open, file.size, failed=failed, on_bytes=self.on_bytes, on_offset=note)
+        how = self.rules.verify
+        if trusted > own:
+            # Nobody knows what has become of an earlier try's bytes since then.
+            self.compare = True
+            _LOG.info("%s: part of it is of an earlier try; all of it is compared", file.remote_path)
+        if how != "size" or self.compare:
+            how = "server_hash" if how == "size" else how
+            verify(session, path, file.size, file.sha256, how, on_read=lambda: lock.keep(session))

@@ -1,0 +1,39 @@
+"""Put one file at the site outside of any delivery, as safely as a delivery does."""
+
+from __future__ import annotations
+
+import hashlib
+import posixpath
+from collections.abc import Callable
+from typing import BinaryIO
+
+from persado.pipeline.site.reconnect import Connect
+from persado.pipeline.upload.staged import Upload, upload
+
+BLOCK = 1 << 20
+
+
+def store(connect: Connect, source: Callable[[], BinaryIO], remote_path: str) -> None:
+    """
+    Send a file; under its final name it is whole, or the one that was there before.
+
+    The same contents sent again after a failure go on from what has arrived.
+
+    :param connect: opens a session; used again where a connection is lost
+    :param source: opens the file's bytes, each time from their beginning; what it gives can seek
+    :param remote_path: the final path, in a folder that exists
+    :raises PersadoError: where it cannot be sent
+    """
+    digest, size = hashlib.sha256(), 0
+    with source() as reader:
+        while block := reader.read(BLOCK):
+            digest.update(block)
+            size += len(block)
+    sha256 = digest.hexdigest()
+    upload(
+        connect,
+        [Upload(remote_path, size, sha256, source)],
+        delivery_id=f"stored{sha256[:16]}",
+        remote_folder=posixpath.dirname(remote_path) or ".",
+        done_path=None,
+    )

@@ -1,0 +1,1 @@
+"""What a delivery would send: dry runs, and previews without a scheduler."""

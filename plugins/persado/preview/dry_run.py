@@ -1,0 +1,130 @@
+"""Dry runs: the first task that touches data shows what would be sent, and has everything after it skipped."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from airflow.sdk import Asset
+from airflow.sdk.exceptions import AirflowSkipException
+
+from persado.connections.keys import checked_keys
+from persado.connections.options import config_dir
+from persado.connections.source import open_source
+from persado.errors import PersadoError, RejectedError
+from persado.ledger.writer import Ledger
+from persado.pipeline.names import Names
+from persado.pipeline.preview import ROWS, Preview, noted, preview
+from persado.pipeline.rows.guards import EmptyResult, OnEmpty, check_change, check_rows
+from persado.pipeline.rows.row_spec import Selection
+from persado.preview.text import preview_text
+from persado.settings import ChangeGuard, RowGuards, Settings
+from persado.settings.filenames.template import NameValues
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class FirstTask(Protocol):
+    """What a preview needs to know of the task that runs the query: the parameters of the same names."""
+
+    sql: str
+    conn_id: str
+    selection: Selection
+    settings: Settings
+    rows: RowGuards
+    change: ChangeGuard | None
+    on_empty: OnEmpty
+    asset: Asset | None
+    keys_folder: Path | None
+    orchestration: str
+    origins: Mapping[str, str]
+    persado_conn_id: str
+
+    @property
+    def log(self) -> Any:
+        """The task's logger."""
+
+    def name_values(self, context: Context) -> NameValues:
+        """Give what the placeholders of file names stand for."""
+
+
+def skip_if_dry_run(task: FirstTask, context: Context) -> None:
+    """
+    In a dry run, log the preview and end the run; else do nothing.
+
+    Nothing is written to the stage area or to the ledger.
+
+    :param task: the task that runs the query, rendered
+    :param context: its context
+    :raises AirflowSkipException: in a dry run, so that every later task is skipped
+    :raises PersadoError: in a dry run, if the delivery would fail
+    """
+    params = context["params"]
+    if not params.get("dry_run"):
+        return
+    try:
+        found = make_preview(task, context, count=bool(params.get("count_rows")), last_rows=_last_rows(task, context))
+    except PersadoError as error:
+        raise error.bare() from None
+    for line in as_text(task, found).splitlines():
+        task.log.info("%s", line)
+    if found.problems:
+        raise RejectedError(f"dry run, nothing was sent. This delivery would fail: {'; '.join(found.problems)}")
+    raise AirflowSkipException("dry run: the preview is in the log of this task, nothing is sent")
+
+
+def make_preview(
+    task: FirstTask, context: Context, *, rows: int = ROWS, count: bool = False, last_rows: int | None = None
+) -> Preview:
+    """
+    Make the preview of a run.
+
+    :param task: the task that runs the query, rendered
+    :param context: its context
+    :param rows: how many rows are shown
+    :param count: whether to count all rows
+    :param last_rows: how many rows the last delivery had, for the guard ``change``
+    :raises ConfigurationError: for a source that is not there, or a query that the database refuses
+    :raises TransientError: where the database is out of reach or busy
+    """
+    problems: list[str] = []
+    warnings: list[str] = []
+    with noted(problems):
+        warnings += checked_keys(task.settings, task.keys_folder or config_dir() / "keys", datetime.now(UTC))[2]
+    with open_source(task.conn_id) as connection:
+        names = Names(task.settings, task.name_values(context))
+        found = preview(connection, task.sql, names, task.selection, rows=rows, count=count)
+    # How many rows a transform leaves is not known before it has seen them all.
+    if found.total is not None and not task.selection.transform:
+        try:
+            with noted(problems):
+                warnings += check_rows(found.total, task.rows, task.on_empty)
+                if task.change:
+                    warnings += check_change(found.total, last_rows, task.change)
+        except EmptyResult as outcome:
+            warnings.append(str(outcome))
+    return replace(found, warnings=tuple(warnings), problems=(*problems, *found.problems))
+
+
+def as_text(task: FirstTask, found: Preview) -> str:
+    """
+    Write a preview down.
+
+    :param task: the task that it was made for
+    :param found: the preview
+    """
+    return preview_text(
+        found,
+        orchestration=task.orchestration,
+        connection=task.persado_conn_id,
+        settings=task.settings,
+        origins=task.origins,
+    )
+
+
+def _last_rows(task: FirstTask, context: Context) -> int | None:
+    return Ledger(context, task.asset).last_rows() if task.change and task.asset else None

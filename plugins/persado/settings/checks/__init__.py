@@ -1,0 +1,1 @@
+"""Checks across files: references, chains of deliveries, queries and transform modules."""

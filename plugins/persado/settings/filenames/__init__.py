@@ -1,0 +1,1 @@
+"""Filename templates: their syntax, date patterns and time zones."""

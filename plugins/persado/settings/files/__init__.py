@@ -1,0 +1,1 @@
+"""The folder of YAML files: reading it, wrong keys, JSON Schema."""

@@ -1,0 +1,1 @@
+"""The models of what people write in YAML."""

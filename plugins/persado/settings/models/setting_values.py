@@ -1,0 +1,108 @@
+"""What a single setting of the file may be; :mod:`persado.settings.models.conflicts` says how they go together."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, model_validator
+
+from persado.errors import ConfigurationError
+from persado.settings.fields import Strict, mistake
+from persado.settings.filenames.template import FilenameTemplate
+
+
+class Split(Strict):
+    """How large a part may become: by rows or by megabytes."""
+
+    rows: Annotated[int, Field(ge=50_000, le=10_000_000)] | None = Field(
+        default=None, description="Rows a part, without the header.", examples=[500_000]
+    )
+    megabytes: Annotated[int, Field(ge=1, le=2000)] | None = Field(
+        default=None, description="Megabytes a part, of the text before it is encoded.", examples=[500]
+    )
+
+    @model_validator(mode="after")
+    def _one_measure(self) -> Split:
+        if (self.rows is None) == (self.megabytes is None):
+            raise mistake("expected either {rows: …} or {megabytes: …}, exactly one of them.")
+        return self
+
+
+def _filename(text: str) -> str:
+    return _parsed(text, allow_file_number=False)
+
+
+def _part_name(text: str) -> str:
+    return _parsed(text, allow_file_number=True)
+
+
+def _parsed(text: str, *, allow_file_number: bool) -> str:
+    try:
+        FilenameTemplate.parse(text, allow_file_number=allow_file_number)
+    except ConfigurationError as error:
+        text = str(error)
+        raise mistake(text if text.endswith("?") else f"{text}.") from None
+    return text
+
+
+def _remote_folder(text: str) -> str:
+    if not text.startswith("/"):
+        raise mistake("expected a folder that begins with '/', such as / or /inbox.")
+    if re.search(r"(?<!\\)(\\\\)* ", text):
+        raise mistake(
+            r"holds a space that is not escaped. Write it as '\ ', as in /From\ ACME, without quotes or in single"
+            " quotes (in double quotes YAML itself takes the backslash away)."
+        )
+    if re.search(r"\\(?![\\ ])", text.replace("\\\\", "")):
+        raise mistake(r"holds a backslash that escapes nothing. Write '\ ' for a space and '\\' for a backslash.")
+    if not text.isprintable() or {".", ".."} & set(text.split("/")):
+        raise mistake("holds '.', '..' or a control character. Write the folder's full path.")
+    return text
+
+
+def _one_character(text: str) -> str:
+    if len(text) != 1 or text in "\r\n\0":
+        got = f"{len(text)} characters" if len(text) != 1 else "a line break or NUL"
+        raise mistake(f"expected one character, got {got}. Put it in quotes; a tab is \"\\t\", a backslash is '\\'.")
+    return text
+
+
+def _delimiter(text: str) -> str:
+    if _one_character(text) == '"':
+        raise mistake("expected another character than the double quote, which encloses values. Choose another.")
+    return text
+
+
+def _cell_text(text: str) -> str:
+    if re.search(r'["\r\n\0]', text):
+        raise mistake(
+            "holds a double quote or a line break, but is written into the file as it is. Choose a plain text, such as"
+            ' NULL or "".'
+        )
+    return text
+
+
+def _row_number(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_-]{1,1027}", name):
+        raise mistake("expected a column name of letters, digits, '_' and '-', under 1028 characters.")
+    return name
+
+
+def _fingerprint(text: str) -> str:
+    digits = text.replace(" ", "").upper()
+    if not re.fullmatch(r"[0-9A-F]{40}", digits):
+        raise mistake(
+            "expected the 40 hex digits of a key's fingerprint. `gpg --show-keys --with-subkey-fingerprint` shows it."
+        )
+    return digits
+
+
+Filename = Annotated[str, AfterValidator(_filename)]
+PartName = Annotated[str, AfterValidator(_part_name)]
+RemoteFolder = Annotated[str, AfterValidator(_remote_folder)]
+Delimiter = Annotated[str, AfterValidator(_delimiter)]
+EscapeCharacter = Annotated[str, AfterValidator(_one_character)]
+CellText = Annotated[str, AfterValidator(_cell_text)]
+RowNumberName = Annotated[str, AfterValidator(_row_number)]
+Fingerprint = Annotated[str, AfterValidator(_fingerprint)]

@@ -1,0 +1,331 @@
+"""What a database formats itself is, byte for byte, what the way through Arrow gives."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from hypothesis import given as hypothesis_given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from support import postgres
+from support.files.postgres_values import NOT_FINITE, OUT_OF_CALENDAR, ROW, SETTINGS, TYPES, all_settings, rows
+from support.files.tabular import file_of, settings
+from support.streaming import VALUES
+
+from persado.errors import ConfigurationError, RejectedError
+from persado.pipeline import chained
+from persado.pipeline.extract.engines import formatted_text
+from persado.pipeline.extract.read import extract
+from persado.pipeline.format.split import parts
+from persado.pipeline.names import Names
+from persado.pipeline.rows.row_spec import Selection, selected
+from persado.pipeline.stage.area import StageArea
+from persado.settings.models.columns import Column
+from persado.settings.models.contract import Contract
+from persado.settings.models.file_settings import Settings
+
+COPIED, BY_ARROW = "postgres-copy", "postgres-cursor"
+
+
+@pytest.fixture(scope="module")
+def pg() -> Iterator[psycopg.Connection[Any]]:
+    with postgres.connect() as connection:
+        connection.execute("""
+            SET TimeZone = 'America/New_York'; SET DateStyle = 'SQL, DMY'; SET IntervalStyle = 'postgres_verbose';
+            SET extra_float_digits = 0; SET bytea_output = 'escape'; SET client_encoding = 'LATIN1';
+            SET standard_conforming_strings = off
+        """)
+        connection.execute("""
+            CREATE TYPE pg_temp.mood AS ENUM ('happy', 'so, so');
+            CREATE DOMAIN pg_temp.percent AS numeric(5,2);
+            CREATE TEMPORARY TABLE given
+              (t text, v varchar, i int, n numeric, f float8, r real, d date, s timestamp, z timestamptz, b bool)
+        """)
+        connection.commit()
+        yield connection
+
+
+def written(connection: Any, sql: str, wanted: Settings, selection: Selection | None = None) -> tuple[str, bytes]:
+    """Give the path taken and the file."""
+    with formatted_text(connection, sql, selection or Selection(), wanted) as text:
+        return text.read_by, b"".join(block for _, _, block in text.blocks)
+
+
+# These go through Arrow, in whose text nothing is lost either.
+THROUGH_ARROW = {
+    "money": ["'-1234.50'"],
+    "timetz": ["'05:06:07.5+02'"],
+    "numeric[]": ["ARRAY[1.10, NULL]"],
+    "float8[]": ["ARRAY[0.1, 1e16]"],
+    "timestamp[]": ["ARRAY['2026-01-02 03:04:05.5']"],
+    "point": ["'(1,2.5)'"],
+    "pg_temp.mood[]": ["ARRAY['happy']"],
+}
+
+
+@pytest.mark.parametrize("wanted", SETTINGS, ids=str)
+def test_every_type_in_every_kind_of_setting(wanted: dict[str, Any], pg: Any) -> None:
+    for type_, values in TYPES.items():
+        sql = rows(type_, values)
+        read_by, text = written(pg, sql, settings(**wanted))
+        assert (type_, read_by, text) == (type_, COPIED, file_of(pg, sql, **wanted))
+
+
+@pytest.mark.parametrize("type_", THROUGH_ARROW)
+def test_types_without_an_exact_text_in_sql_go_through_arrow(type_: str, pg: Any) -> None:
+    sql = rows(type_, THROUGH_ARROW[type_])
+    assert written(pg, sql, settings()) == (BY_ARROW, file_of(pg, sql))
+
+
+@hypothesis_settings(max_examples=80, deadline=None, derandomize=True)
+@hypothesis_given(st.lists(ROW, max_size=6), all_settings())
+def test_any_values_in_any_settings(pg: Any, values: list[Any], wanted: dict[str, Any]) -> None:
+    pg.execute("DELETE FROM given")
+    with pg.cursor() as cursor:
+        cursor.executemany("INSERT INTO given VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)", values)
+    sql = "SELECT * FROM given ORDER BY ctid"
+    read_by, text = written(pg, sql, settings(**wanted))
+    null_text = wanted["null_text"]
+    unlike_any_value = null_text not in {" ", "#", "\\."} and (wanted["escape_character"] or '"') not in null_text
+    assert read_by == (COPIED if unlike_any_value or wanted["quote_mode"] == "all" else read_by)
+    assert text == file_of(pg, sql, **wanted)
+
+
+@pytest.mark.parametrize(
+    ("type_", "value", "problem"),
+    [
+        *((type_, value, "NaN or Infinity has no agreed text; set nan_text") for type_, value in NOT_FINITE),
+        *((type_, value, "expected a date between the years 0001 and 9999") for type_, value in OUT_OF_CALENDAR),
+    ],
+)
+def test_values_without_a_text_are_refused_with_their_row_and_column(
+    type_: str, value: str, problem: str, pg: Any
+) -> None:
+    columns = f"i, CASE WHEN i = 20001 THEN '{value}'::{type_} END AS x"
+    for more in ("", ", 'a, \"b\"' AS y, NULL::text AS z"):  # a text may stand for the others' marks
+        sql = f"SELECT {columns}{more} FROM generate_series(1, 30000) AS t(i)"
+        for quote_mode in ("special_characters", "all"):
+            with pytest.raises(ConfigurationError, match=rf"^row 20001, column 'x': {problem}"):
+                written(pg, sql, settings(quote_mode=quote_mode))
+        assert pg.execute("SELECT 1").fetchone() == (1,)
+
+
+@pytest.mark.parametrize(("type_", "value"), NOT_FINITE)
+@pytest.mark.parametrize("nan_text", ["NaN", "#", "", "a,b"])
+def test_the_text_of_what_is_no_number(type_: str, value: str, nan_text: str, pg: Any) -> None:
+    sql = f"SELECT '{value}'::{type_} AS x, NULL::{type_} AS y, 1::{type_} AS z"
+    wanted = {"nan_text": nan_text, "file_format": "tsv"}
+    assert written(pg, sql, settings(**wanted)) == (COPIED, file_of(pg, sql, **wanted))
+
+
+def test_the_choice_of_columns_and_constants(pg: Any) -> None:
+    columns = (
+        Column(name="again", from_="B"),
+        Column(name="ü 'x' \\", value='it\'s \\ "constant"'),
+        Column(name="n", value=7),
+        Column(name="yes", value=True),
+        Column(name="nothing", value=None),
+        Column(name="B"),
+    )
+    sql = "SELECT 1 AS a, 'x' AS b, true AS \"B\"; "
+    wanted = settings(quote_mode="all_non_numeric", row_number="row")
+    head = '"row","again","ü \'x\' \\","n","yes","nothing","B"\n'
+    row = '1,"true","it\'s \\ ""constant""",7,"true",,"true"\n'
+    assert written(pg, sql, wanted, Selection(columns=columns)) == (COPIED, (head + row).encode())
+    with pytest.raises(ConfigurationError, match="wants the column 'c', which the query does not give"):
+        written(pg, sql, wanted, Selection(columns=(Column(name="c"),)))
+
+
+def test_parts_of_so_many_rows(pg: Any) -> None:
+    sql = "SELECT i, 'row ' || i AS text FROM generate_series(1, 120000) AS t(i)"
+    wanted = settings(split={"rows": 50_000}, row_number="n")
+    found: dict[int, bytes] = {}
+    rows: dict[int, int] = {}
+    with formatted_text(pg, sql, Selection(), wanted) as text:
+        for part, count, block in text.blocks:
+            found[part] = found.get(part, b"") + block
+            rows[part] = rows.get(part, 0) + count
+        assert text.read_by == COPIED
+    with extract(pg, sql) as reference:
+        expected: dict[int, bytes] = {}
+        for part, _, block in parts(reference.batches, reference.columns, wanted):
+            expected[part] = expected.get(part, b"") + block
+    assert rows == {1: 50_000, 2: 50_000, 3: 20_000}
+    assert found == expected
+
+
+NO_COPY: dict[str, tuple[dict[str, Any], Selection]] = {
+    "quote mode none": ({"quote_mode": "none"}, Selection()),
+    "a delimiter of several bytes": ({"file_format": "custom", "delimiter": "é"}, Selection()),
+    "a delimiter inside of numbers": ({"file_format": "custom", "delimiter": "1"}, Selection()),
+    "parts of so many megabytes": ({"split": {"megabytes": 1}}, Selection()),
+}
+
+
+@pytest.mark.parametrize(("wanted", "selection"), NO_COPY.values(), ids=NO_COPY)
+def test_what_copy_cannot_say_goes_through_arrow(wanted: dict[str, Any], selection: Selection, pg: Any) -> None:
+    sql = "SELECT 1.5 AS x, 'a,é' AS y -- that's it"
+    assert written(pg, sql, settings(**wanted), selection) == (BY_ARROW, file_of(pg, sql, **wanted))
+
+
+def test_a_comment_behind_the_semicolon_goes_through_arrow(pg: Any) -> None:
+    assert written(pg, "SELECT 1 AS a; -- done", settings()) == (BY_ARROW, b"a\n1\n")
+    assert written(pg, "SELECT 1 AS a -- done", settings()) == (COPIED, b"a\n1\n")
+
+
+@pytest.mark.parametrize(
+    "sql", ["SELECT 1) AS q) TO STDOUT; SELECT ((1", "SELECT 1; SELECT 2", "DELETE FROM given", ""]
+)
+def test_only_one_select_is_run(sql: str, pg: Any) -> None:
+    with pytest.raises(ConfigurationError):
+        written(pg, sql, settings())
+    pg.rollback()
+
+
+def test_each_column_is_computed_once_and_a_failing_query_shows_no_value(
+    pg: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    sql = "SELECT 1.5 + nextval('counter') AS x FROM generate_series(1, 3)"
+    pg.execute("CREATE TEMPORARY SEQUENCE counter")
+    assert written(pg, sql, settings()) == (COPIED, b"x\n2.5\n3.5\n4.5\n")
+    sql = "SELECT CASE WHEN i < 9999 THEN i ELSE ('secret' || i)::int END FROM generate_series(1, 10000) AS t(i)"
+    with pytest.raises(ConfigurationError, match="SQLSTATE 22P02") as caught:
+        written(pg, sql, settings())
+    assert "secret" not in str(caught.value) + caplog.text
+    assert pg.execute("SELECT 1").fetchone() == (1,)
+
+
+def test_large_rows_are_not_held_together(pg: Any) -> None:
+    # The first row makes libpq's buffer grow, so that many of the others are at hand at a time.
+    size = "CASE WHEN i = 1 THEN 20000000 ELSE 9000 END"
+    sql = f"SELECT i, repeat('x', {size}) AS b FROM generate_series(1, 500) AS t (i)"
+    with formatted_text(pg, sql, Selection(), settings()) as text:
+        head, first, *others = text.blocks
+    assert text.read_by == COPIED
+    assert sum(rows for _, rows, _ in (head, first, *others)) == 500
+    assert max(len(block) for _, _, block in others) < 150_000
+    assert b"".join(block for _, _, block in (head, first, *others)) == file_of(pg, sql)
+
+
+@pytest.mark.parametrize("autocommit", [False, True])
+def test_reading_can_stop_early(autocommit: bool) -> None:
+    with postgres.connect(autocommit=autocommit, row_factory=psycopg.rows.dict_row) as connection:
+        with formatted_text(connection, "SELECT i FROM generate_series(1, 1000000) t(i)", Selection(), settings()) as t:
+            assert [next(t.blocks)[1], next(t.blocks)[1] > 0] == [0, True]
+        assert written(connection, "SELECT 1 AS a", settings()) == (COPIED, b"a\n1\n")
+
+
+@pytest.mark.parametrize("wanted", [{}, {"quote_mode": "none"}], ids=str)
+def test_a_select_without_columns_is_refused(wanted: dict[str, Any], pg: Any) -> None:
+    with pytest.raises(ConfigurationError, match="gives no rows and no columns"):
+        written(pg, "SELECT FROM generate_series(1, 3)", settings(**wanted))
+
+
+def test_no_rows_still_have_a_header(pg: Any) -> None:
+    assert written(pg, 'SELECT 1 AS a, 2 AS "B c" WHERE false', settings()) == (COPIED, b"a,B c\n")
+
+
+@pytest.mark.parametrize("wanted", [{}, {"split": {"rows": 50_000}}, {"quote_mode": "none"}], ids=str)
+def test_a_chained_delivery_keeps_the_text_that_the_database_wrote(
+    wanted: dict[str, Any], pg: Any, tmp_path: Path
+) -> None:
+    area, sql = StageArea(tmp_path, "x"), "SELECT i, ' a' AS b FROM generate_series(1, 60000) AS t(i)"
+    names = Names(settings(**wanted), VALUES)
+    extracted, read_by = chained.extract_stage(area, pg, sql, Selection(), settings(**wanted), lambda rows, size: None)
+    files = chained.format_stage(area, extracted, names, settings(**wanted), lambda rows, size: None)
+    assert (read_by, files[0].uri == extracted.uri) == ((COPIED, True) if not wanted else (BY_ARROW, False))
+    sizes = [50_000, 10_000] if "split" in wanted else [60_000]
+    assert [file.rows for file in files] == sizes
+    assert files[0].name == ("0000001.csv" if "split" in wanted else "table.csv")
+    text = b"".join(area.open(file).read() for file in files)
+    assert text.count(b"\n") == 60_000 + len(files)
+
+
+@pytest.mark.parametrize("split", [None, {"rows": 50_000}, {"megabytes": 1}], ids=str)
+def test_a_row_number_column_with_the_name_of_another_is_refused_before_the_rows_are_read(
+    split: dict[str, int] | None, pg: Any, tmp_path: Path
+) -> None:
+    wanted = settings(row_number="id", split=split)
+    sql = "SELECT i AS id, 1 / (9000 - i) AS x FROM generate_series(1, 9000) AS t(i)"  # the last row fails
+    message = "row_number: 'id' is also a column of the query; choose another name"
+    with pytest.raises(ConfigurationError, match=message):
+        written(pg, sql, wanted)
+    pg.rollback()
+    with pytest.raises(ConfigurationError, match=message):
+        chained.extract_stage(StageArea(tmp_path, "x"), pg, sql, Selection(), wanted, lambda rows, size: None)
+    pg.rollback()
+
+
+CONTRACT = Contract.model_validate(
+    {
+        "columns": [
+            {"name": "hash", "type": "md5_hex", "nullable": False},
+            {"name": "sent", "type": "unix_seconds"},
+            {"name": "day", "type": "date"},
+            {"name": "count", "type": "integer", "nullable": False},
+            {"name": "absent", "required": False},
+        ]
+    }
+)
+
+
+SOUND = "md5(i::text) AS hash, 1700000000 + i AS sent, '2026-01-02'::date AS day, i::text AS count, 'x' AS more"
+
+
+def test_postgresql_judges_by_the_contract(pg: Any) -> None:
+    selection = Selection(contract=CONTRACT)
+    sql = f"SELECT {SOUND} FROM generate_series(1, 3000) AS t(i)"
+    for wanted in ({}, {"quote_mode": "all_non_numeric"}, {"quote_mode": "all"}):
+        assert written(pg, sql, settings(**wanted), selection) == (COPIED, file_of(pg, sql, **wanted))
+    with pytest.raises(RejectedError, match=r"requires the column\(s\) hash, sent, day, count"):
+        written(pg, "SELECT 1 AS a", settings(), selection)
+
+
+def test_what_breaks_the_contract_is_told_alike(pg: Any) -> None:
+    sql = """
+        SELECT CASE WHEN i % 7 > 0 THEN md5(i::text) WHEN i % 2 = 0 THEN '' END AS hash,
+          CASE WHEN i = 2500 THEN -1 WHEN i > 10 THEN i END AS sent,
+          CASE i WHEN 3 THEN E'2026-01-02\\n' WHEN 4 THEN '2026-1-2' ELSE '2026-01-02' END AS day,
+          CASE i WHEN 5 THEN '1.0' WHEN 6 THEN NULL ELSE i::text END AS count
+        FROM generate_series(1, 3000) AS t(i)
+    """
+    selection = Selection(contract=CONTRACT)
+    with pytest.raises(RejectedError) as copied:
+        written(pg, sql, settings(), selection)
+    with pytest.raises(RejectedError) as by_arrow, extract(pg, sql) as rows:
+        list(selected(rows, selection)[1])
+    told = [set(str(caught.value).removeprefix("the contract is broken, nothing was sent: ").split("; "))
+            for caught in (copied, by_arrow)]  # fmt: skip
+    assert told[0] == told[1]
+    assert len(told[0]) == 5
+
+
+def test_a_signal_ends_the_query_on_the_server_too() -> None:
+    class Stop(BaseException):
+        pass
+
+    def stop(*_: object) -> None:
+        raise Stop
+
+    before = signal.signal(signal.SIGALRM, stop)
+    with postgres.connect() as connection, postgres.connect(autocommit=True) as other:
+        backend = connection.info.backend_pid
+        signal.setitimer(signal.ITIMER_REAL, 0.3)
+        try:
+            with pytest.raises(Stop):
+                written(
+                    connection, "SELECT i, pg_sleep(i)::text FROM generate_series(0, 1000, 500) AS t(i)", settings()
+                )
+        finally:
+            signal.signal(signal.SIGALRM, before)
+        connection.close()
+        end = time.monotonic() + 30
+        while other.execute("SELECT 1 FROM pg_stat_activity WHERE pid = %s", [backend]).fetchall():
+            assert time.monotonic() < end
+            time.sleep(0.05)

@@ -1,0 +1,335 @@
+"""A user's own function over the rows: what it gets, what it may give, and what is told when it fails."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+import subprocess
+import sys
+import textwrap
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pandas as pd
+import pyarrow as pa
+import pytest
+import yaml
+from support import postgres
+from support.files.tabular import settings
+from support.paths import REPO
+
+from persado.errors import ConfigurationError, PersadoError
+from persado.pipeline.extract.engines import formatted_text
+from persado.pipeline.rows.row_spec import Selection
+from persado.pipeline.rows.rows import Rows
+from persado.pipeline.rows.user_function import load_transform, transformed
+from persado.settings import Column, Contract
+from persado.settings.models.orchestration import DataTemplate
+
+SECRET = "jane.doe@example.com"
+
+
+def sent(function: Any, sql: str, tmp_path: Path, **given: Any) -> str:
+    """Give the file that a query in DuckDB makes through a function, written as the body of `f(frame)`."""
+    with duckdb.connect() as connection:
+        return made(function, sql, tmp_path, connection, **given)
+
+
+def made(function: Any, sql: str, tmp_path: Path, connection: Any, **given: Any) -> str:
+    """Give the file that a query in any database makes through a function."""
+    (tmp_path / "mine.py").write_text(
+        "import datetime, decimal\nimport numpy as np\nimport pandas as pd\nimport pyarrow as pa\n"
+        f"def f(frame):\n{textwrap.indent(textwrap.dedent(function), '    ')}\n"
+    )
+    columns = tuple(Column.model_validate(column) for column in given.pop("columns", ())) or None
+    selection = Selection(
+        transform="mine:f", transform_folder=tmp_path, columns=columns, contract=given.pop("contract", None)
+    )
+    with formatted_text(connection, sql, selection, settings(**given)) as text:
+        return b"".join(block for _, _, block in text.blocks).decode()
+
+
+def rows(*batches: list[Any]) -> Rows:
+    """Give a result of one column in several batches."""
+    return Rows(("a",), iter([pa.RecordBatch.from_pydict({"a": batch}) for batch in batches]), "dbapi")
+
+
+def test_the_function_gets_arrow_backed_types_and_what_it_leaves_alone_stays_exact(tmp_path: Path) -> None:
+    sql = """SELECT 9007199254740993 AS big, NULL::BIGINT AS none, '007' AS zeros, 1.10::DECIMAL(9, 2) AS n,
+        TIMESTAMPTZ '2026-03-05 01:02:03+01' AS t, true AS b, [1, 2] AS l, 0.1::DOUBLE AS f"""
+    with duckdb.connect() as connection, formatted_text(connection, sql, Selection(), settings()) as text:
+        plain = b"".join(block for _, _, block in text.blocks).decode()
+    function = "assert all(isinstance(kind, pd.ArrowDtype) for kind in frame.dtypes)\nreturn frame"
+    assert sent(function, sql, tmp_path) == plain
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        ("[1, None]", ["1", ""]),  # pandas itself makes floats of them
+        ("pd.array([9007199254740993, None], dtype='Int64')", ["9007199254740993", ""]),
+        ("pd.array([True, None], dtype='boolean')", ["true", ""]),
+        ("['007', None]", ["007", ""]),
+        ("[decimal.Decimal('1.10'), decimal.Decimal('1E+3')]", ["1.10", "1000"]),
+        ("[0.1, 1e22]", ["0.1", "1e+22"]),
+        ("pd.to_datetime(['2026-03-05 01:02:03', None])", ["2026-03-05 01:02:03", ""]),
+        ("pd.to_datetime(['2026-03-05T01:02:03+01:00', None])", ["2026-03-05 00:02:03+00:00", ""]),
+        ("[datetime.date(2026, 3, 5), None]", ["2026-03-05", ""]),
+        ("[1, 'x']", ["1", "x"]),
+        ("[b'\\x00\\xff', None]", ["00ff", ""]),
+        ("np.array([0.1, 2], dtype='float32')", ["0.1", "2.0"]),
+        ("pd.Series([np.float32(0.1), np.float16(0.1)], dtype=object)", ["0.1", "0.1"]),
+        ("pd.array([0.1, None], dtype='Float32')", ["0.1", ""]),
+        (
+            "pd.Series([np.datetime64('2026-03-05T01:02:03.123456789'), np.timedelta64(1500, 'ms')], dtype=object)",
+            ["2026-03-05 01:02:03.123456789", "PT1.5S"],
+        ),
+        ("pd.Categorical(['x', None])", ["x", ""]),
+        ("pd.array([[1, 2], None], dtype=pd.ArrowDtype(pa.list_(pa.int64())))", ['"[1,2]"', ""]),
+    ],
+)
+def test_what_it_makes_obeys_the_rules_of_values(tmp_path: Path, expression: str, expected: list[str]) -> None:
+    # A column beside it keeps a row with NULL alone from being an empty line.
+    text = sent(f"return pd.DataFrame({{'x': {expression}, 'y': [0, 0]}})", "SELECT 1", tmp_path)
+    whole = "1.0" if expression == "[1, None]" else expected[0]
+    assert text.split("\n") == ["x,y", f"{whole},0", f"{expected[1]},0", ""]
+
+
+def test_rows_may_be_dropped_and_added_and_columns_made(tmp_path: Path) -> None:
+    function = """
+        frame = frame[frame["i"].isin([1, 3])]
+        frame["twice"] = frame["i"] * 2
+        return pd.concat([frame, frame.tail(1)])
+    """
+    text = sent(function, "SELECT i FROM range(4) t(i)", tmp_path, columns=[{"name": "T", "from": "twice"}])
+    assert text == "T\n2\n6\n6\n"
+
+
+def test_without_rows_it_gets_an_empty_frame(tmp_path: Path) -> None:
+    assert sent("frame['b'] = frame['a']\nreturn frame", "SELECT 1 AS a LIMIT 0", tmp_path) == "a,b\n"
+
+
+def test_the_contract_looks_at_what_it_made(tmp_path: Path) -> None:
+    contract = Contract.model_validate({"columns": [{"name": "a", "type": "integer"}]})
+    with pytest.raises(Exception, match=r"column 'a': expected a whole number, 1 row\(s\) differ, such as 1"):
+        sent("frame['a'] = 'x'\nreturn frame", "SELECT 1 AS a", tmp_path, contract=contract)
+
+
+@pytest.mark.parametrize(
+    ("function", "problem"),
+    [
+        ("raise ValueError(frame['a'].iloc[0])", "it raised ValueError at mine.py:6"),
+        ("return int(frame['a'].iloc[0])", "it raised ValueError at mine.py:6"),
+        ("return None", "expected a DataFrame with text as column names, got NoneType"),
+        ("return frame['a']", "expected a DataFrame with text as column names, got Series"),
+        ("yield frame", "expected a DataFrame with text as column names, got generator"),
+        ("return pd.DataFrame({1: [1]})", "expected a DataFrame with text as column names, got names of type int"),
+        ("return frame[[]]", "expected a DataFrame with columns, got one without any"),
+        (
+            "return pd.concat([frame, frame], axis=1)",
+            "expected a DataFrame whose columns differ in name, got several named a",
+        ),
+        ("raise SystemExit(frame['a'].iloc[0])", "it raised SystemExit at mine.py:6"),
+        ("return frame.map(lambda value: int(value))", "it raised ValueError at mine.py:6"),
+        ("return f(frame, 1)", "it raised TypeError at mine.py:6"),
+    ],
+)
+def test_a_failure_names_function_and_batch_and_no_value(tmp_path: Path, function: str, problem: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        sent(function, f"SELECT '{SECRET}' AS a", tmp_path)
+    assert str(caught.value) == f"transform mine:f, batch 1 (from row 1): {problem}"
+    assert caught.value.__context__ is None
+    assert caught.value.__cause__ is None
+
+
+def test_a_later_batch_is_named_with_its_first_row() -> None:
+    def fails_later(frame: pd.DataFrame) -> pd.DataFrame:
+        if 3 in frame["a"].to_list():
+            raise KeyError(SECRET)
+        return frame
+
+    result = transformed(rows([1] * 9_000, [2] * 3_000, [3]), fails_later, "m:f")
+    with pytest.raises(ConfigurationError, match=r"^transform m:f, batch 2 \(from row 10001\): it raised KeyError at "):
+        list(result.batches)
+
+
+def test_the_function_gets_batches_of_one_size_however_the_driver_cuts_them() -> None:
+    seen: list[int] = []
+
+    def look(frame: pd.DataFrame) -> pd.DataFrame:
+        seen.append(len(frame))
+        return frame
+
+    made = transformed(rows([None], [1], *[[2] * 3_000] * 5, list(range(8_000))), look, "m:f")
+    values = [value for batch in made.batches for value in batch.column(0).to_pylist()]
+    assert seen == [10_000, 10_000, 3_002]
+    assert values == [None, 1, *[2] * 15_000, *range(8_000)]
+
+
+def test_large_values_make_smaller_batches() -> None:
+    seen: list[int] = []
+
+    def look(frame: pd.DataFrame) -> pd.DataFrame:
+        seen.append(len(frame))
+        return frame
+
+    list(transformed(rows(*[["x" * 1_000_000] * 20] * 5), look, "m:f").batches)
+    assert max(seen) <= 40
+    assert sum(seen) == 100
+
+
+DATABASES: dict[str, Any] = {
+    "sqlite": lambda: closing(sqlite3.connect(":memory:")),
+    "duckdb": lambda: closing(duckdb.connect()),
+    "postgres": lambda: closing(postgres.connect()),
+}
+
+
+@pytest.mark.parametrize("database", DATABASES)
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        ("frame['n'] * 2", "2.20"),
+        ("frame['n'] + frame['i']", "4.10"),
+        ("frame['n'] / 4", "0.275"),
+        ("frame['i'] + 1", "4"),
+        ("frame['s'].str.upper()", ""),
+        ("frame['s'].fillna('x')", "x"),
+        ("frame['none'].fillna(0) + 1", "1"),
+        ("frame['decimal'].fillna(0) * 2", "0.00"),
+    ],
+)
+def test_columns_can_be_reckoned_with_whatever_is_in_them(
+    tmp_path: Path, database: str, expression: str, expected: str
+) -> None:
+    sql = """SELECT CAST(1.10 AS NUMERIC(9,2)) AS n, CAST(3 AS INTEGER) AS i, CAST(NULL AS VARCHAR(9)) AS s,
+        CAST(NULL AS INTEGER) AS none, CAST(NULL AS NUMERIC(9,2)) AS decimal"""
+    function = f"return pd.DataFrame({{'x': {expression}, 'y': 'y'}})"
+    knows_types = database != "sqlite"
+    for query, file in ((sql, f"x,y\n{expected},y\n"), (f"{sql} WHERE 1 = 0", "x,y\n")):
+        if "fillna(0)" in expression and not knows_types:
+            continue  # SQLite tells no types: what is NULL alone comes as text
+        with DATABASES[database]() as connection:
+            text = made(function, query, tmp_path, connection)
+        if knows_types and expression != "frame['n'] / 4":  # Arrow and SQLite have their own number of digits
+            assert text == file
+        else:
+            assert text.count("\n") == file.count("\n")
+
+
+def test_a_package_may_be_the_module(tmp_path: Path) -> None:
+    (tmp_path / "pack_of_mine").mkdir()
+    (tmp_path / "pack_of_mine" / "inner.py").write_text("WORD = 'inner'\n")
+    (tmp_path / "pack_of_mine" / "__init__.py").write_text(
+        "from .inner import WORD\ndef f(frame):\n    return frame.assign(a=WORD)\n"
+    )
+    assert load_transform("pack_of_mine:f", tmp_path)(pd.DataFrame({"a": [1]}))["a"].to_list() == ["inner"]
+
+
+def test_every_batch_must_have_the_same_columns() -> None:
+    result = transformed(rows([1] * 10_000, [2]), lambda frame: frame.rename(columns={"a": f"a{frame['a'][0]}"}), "m:f")
+    with pytest.raises(
+        ConfigurationError, match=r"batch 2 \(from row 10001\): expected the columns of the first batch"
+    ):
+        list(result.batches)
+
+
+def test_names_that_a_function_makes_of_values_are_not_told(tmp_path: Path) -> None:
+    pivot = "return frame.assign(b=1).pivot(columns='a', values='b')"
+    wanted = [{"name": "b"}]
+    contract = Contract.model_validate({"columns": wanted})
+    for given in ({"columns": wanted}, {"contract": contract}):
+        with pytest.raises(PersadoError, match=r"b.*1 that the query does not have") as caught:
+            sent(pivot, f"SELECT '{SECRET}' AS a", tmp_path, **given)
+        assert SECRET not in str(caught.value)
+    by_batch = transformed(
+        rows(["x"] * 10_000, [SECRET]), lambda frame: pd.DataFrame({name: [1] for name in set(frame["a"])}), "m:f"
+    )
+    with pytest.raises(ConfigurationError, match="missing: 1 that the query does not have; new: 1 that") as mismatch:
+        list(by_batch.batches)
+    assert SECRET not in str(mismatch.value)
+
+
+def test_a_value_without_text_is_named_by_row_and_column(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="row 2, column 'a': ") as caught:
+        sent("frame['a'] = [0, object()]\nreturn frame", "SELECT i AS a FROM range(2) t(i)", tmp_path)
+    assert "object at" not in str(caught.value)
+
+
+def test_what_cannot_be_imported(tmp_path: Path) -> None:
+    (tmp_path / "broken.py").write_text("import no_such_library")
+    for specification, problem in (
+        ("missing:f", f"there is no file missing.py in {tmp_path} or "),
+        ("a.b:f", f"there is no file a/b.py in {tmp_path} or "),
+        (
+            "broken:f",
+            f"{tmp_path}/broken.py cannot be imported: ModuleNotFoundError: No module named 'no_such_library'",
+        ),
+    ):
+        with pytest.raises(ConfigurationError) as caught:
+            load_transform(specification, tmp_path)
+        assert str(caught.value).startswith(f"transform {specification}: {problem}")
+    (tmp_path / "fine.py").write_text("g = 1")
+    for name in ("f", "g"):
+        with pytest.raises(ConfigurationError, match=rf"fine.py has no function '{name}'"):
+            load_transform(f"fine:{name}", tmp_path)
+
+
+def test_a_module_may_have_neighbours_and_dataclasses_and_lie_in_a_folder(tmp_path: Path) -> None:
+    """In a process of its own: a neighbour is imported by its bare name."""
+    (tmp_path / "pack").mkdir()
+    (tmp_path / "neighbour_of_mine.py").write_text("SUFFIX = '!'\n")
+    (tmp_path / "pack" / "deep.py").write_text(
+        "from __future__ import annotations\nfrom dataclasses import dataclass\nfrom neighbour_of_mine import SUFFIX\n"
+        "@dataclass\nclass Kept:\n    text: str\n"
+        "def f(frame):\n    return frame.assign(a=Kept('x' + SUFFIX).text)\n"
+    )
+    script = (
+        "import pathlib, sys, pandas\nfrom persado.pipeline.rows.user_function import load_transform\n"
+        f"print(load_transform('pack.deep:f', pathlib.Path({str(tmp_path)!r}))(pandas.DataFrame({{'a': [1]}}))['a'][0])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("x!\n", "")
+
+
+def test_a_configuration_outside_include_finds_airflows_include(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "home" / "include").mkdir(parents=True)
+    (tmp_path / "home" / "include" / "far.py").write_text("def f(frame):\n    return 'home'\n")
+    monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path / "home"))
+    assert load_transform("far:f", tmp_path)(pd.DataFrame()) == "home"
+    (tmp_path / "far.py").write_text("def f(frame):\n    return 'beside'\n")
+    assert load_transform("far:f", tmp_path)(pd.DataFrame()) == "beside"
+
+
+def test_all_of_sqlites_types_in_one_column_come_as_text() -> None:
+    from persado.pipeline.extract.read import extract
+
+    seen: list[Any] = []
+
+    def look(frame: pd.DataFrame) -> pd.DataFrame:
+        seen.extend(frame["a"].to_list())
+        return frame
+
+    with sqlite3.connect(":memory:") as connection:
+        sql = "SELECT * FROM (SELECT 1 AS a UNION ALL SELECT 'x' UNION ALL SELECT 2.5)"
+        with extract(connection, sql) as result:
+            list(transformed(result, look, "m:f").batches)
+    connection.close()
+    assert seen == ["1", "x", "2.5"]
+
+
+def test_the_examples_of_the_docs(tmp_path: Path) -> None:
+    docs = (REPO / "docs" / "rows.md").read_text()
+    (tmp_path / "my_transforms.py").write_text(re.findall(r"```python\n(.*?)```", docs, re.DOTALL)[0])
+    function = load_transform("my_transforms:shorten_names", tmp_path)
+    batch = pa.RecordBatch.from_pydict({"name": ["Ann", None]})
+    [made_of_it] = transformed(Rows(("name",), iter([batch]), "dbapi"), function, "m:f").batches
+    assert made_of_it.to_pydict() == {"name": ["A", None]}
+
+    columns, contract = (yaml.safe_load(text) for text in re.findall(r"```yaml\n(.*?)```", docs, re.DOTALL))
+    assert DataTemplate.model_validate({"destination": "persado", **columns}).columns is not None
+    assert len(Contract.model_validate(contract).columns) == 3
