@@ -20,7 +20,7 @@ test: setup lint ## Install what is missing, then run every check and every test
 	$(VENV)/pytest --numprocesses 3 --dist loadgroup
 
 soak: setup ## Deliver 200 files in a row over a line that breaks one connection in five
-	$(VENV)/pytest tests/test_faults_soak.py --soak 200 --capture no
+	$(VENV)/pytest tests/faults/test_soak.py --soak 200 --capture no
 
 bench: setup ## Measure deliveries against a shell pipeline and pandas (ROWS=2000000 RUNS=5 ONLY=words DOCS=1 RESUME=1)
 	$(VENV)/python -m bench

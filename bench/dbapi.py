@@ -12,7 +12,7 @@ from pathlib import Path
 
 from persado.pipeline.extract.engines import formatted_text
 from persado.pipeline.rows.row_spec import Selection
-from persado.settings.models.file_settings import Settings
+from persado.settings.models.effective import Settings
 
 
 def main(how: str, database: str, sql: str, target: str) -> None:

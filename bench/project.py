@@ -20,14 +20,15 @@ from persado.pipeline import chained
 from persado.pipeline.encrypt.public_key import PublicKey, read_public_key
 from persado.pipeline.names import Names
 from persado.pipeline.rows.row_spec import Selection
-from persado.pipeline.site.connect import Site, connect
+from persado.pipeline.site.connect import connect
 from persado.pipeline.site.reconnect import KeptSession
+from persado.pipeline.site.site import Site
 from persado.pipeline.stage.area import StageArea
 from persado.pipeline.streamed import Making, deliver
 from persado.pipeline.upload.staged import Upload, upload
 from persado.pipeline.upload.streaming import StreamUpload
 from persado.settings.filenames.template import NameValues
-from persado.settings.models.file_settings import Settings
+from persado.settings.models.effective import Settings
 
 _ID = "0123456789abcdef"
 _SETTINGS = {"filename_template": "customers.csv.gz", "encoding": "gzip", "pgp_public_key": "receiver.asc"}

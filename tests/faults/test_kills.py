@@ -31,7 +31,8 @@ from support.watcher import STALE, Watcher
 from persado.errors import TransientError
 from persado.pipeline.done.success_file import write_success_file
 from persado.pipeline.encrypt.home import gnupg_home
-from persado.pipeline.site.connect import Site, connect
+from persado.pipeline.site.connect import connect
+from persado.pipeline.site.site import Site
 from persado.pipeline.stage.receipt import DeliveredFile
 
 __all__ = ["bench", "nothing_left_behind", "short_pauses", "spawner", "staged"]

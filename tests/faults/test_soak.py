@@ -21,7 +21,7 @@ from support.sites.sshd import Sshd
 
 from persado.errors import TransientError
 from persado.pipeline.encrypt.public_key import read_public_key
-from persado.settings.models.file_settings import Settings
+from persado.settings.models.effective import Settings
 
 __all__ = ["nothing_left_behind", "pgp_home", "short_pauses"]
 

@@ -31,7 +31,7 @@ from persado.pipeline.stage.area import StageArea
 from persado.pipeline.stage.arrow_file import ArrowWriter
 from persado.pipeline.stage.artifact import Artifact
 from persado.settings.filenames.template import NameValues
-from persado.settings.models.file_settings import Settings
+from persado.settings.models.effective import Settings
 
 __all__ = ["pgp_home"]
 

@@ -23,7 +23,7 @@ from persado.pipeline.extract.engines import formatted_text
 from persado.pipeline.format.columns import mixed
 from persado.pipeline.format.split import parts
 from persado.pipeline.rows.row_spec import Selection
-from persado.settings.models.file_settings import Settings
+from persado.settings.models.effective import Settings
 
 
 class Value(NamedTuple):

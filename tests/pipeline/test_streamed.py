@@ -16,7 +16,7 @@ from persado.pipeline import chained
 from persado.pipeline.names import Names
 from persado.pipeline.rows.row_spec import Selection
 from persado.pipeline.stage.area import StageArea
-from persado.settings.models.file_settings import Settings
+from persado.settings.models.effective import Settings
 
 pytestmark = pytest.mark.usefixtures("nothing_left_behind")
 

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from persado.errors import PersadoError
-from persado.pipeline.site.connect import Site
-from persado.settings.models.file_settings import Settings
+from persado.pipeline.site.site import Site
+from persado.settings.models.effective import Settings
 from persado.settings.models.setting_values import Split
 from support.chain import Chain
 from support.moments import Moment

@@ -23,14 +23,16 @@ from persado.pipeline.names import Names
 from persado.pipeline.rows.row_spec import Selection
 from persado.pipeline.site import connect as site
 from persado.pipeline.site import reconnect
-from persado.pipeline.site.connect import Session, Site, open_session
+from persado.pipeline.site.connect import open_session
+from persado.pipeline.site.session import Session
+from persado.pipeline.site.site import Site
 from persado.pipeline.stage.area import StageArea
 from persado.pipeline.stage.artifact import Artifact
 from persado.pipeline.stage.receipt import DeliveredFile
 from persado.pipeline.upload.rules import SiteRules
 from persado.pipeline.upload.staged import Upload, upload
 from persado.settings.filenames.template import NameValues
-from persado.settings.models.file_settings import Settings
+from persado.settings.models.effective import Settings
 
 STAGES = ("extract", "format", "encode", "encrypt", "upload", "success_file")
 _FILES = TypeAdapter(tuple[Artifact, ...])

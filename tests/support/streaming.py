@@ -19,7 +19,7 @@ from persado.pipeline.streamed import Making, Streamed, deliver
 from persado.pipeline.upload.rules import SiteRules
 from persado.pipeline.upload.streaming import StreamUpload
 from persado.settings.filenames.template import NameValues
-from persado.settings.models.file_settings import Settings
+from persado.settings.models.effective import Settings
 
 DELIVERY = "0123456789abcdef"
 VALUES = NameValues(now=datetime(2026, 11, 24, tzinfo=UTC), orchestration="o", run_id="r")

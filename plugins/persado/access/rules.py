@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from persado.settings import Delivery
-from persado.settings.models.orchestration import Access
+from persado.settings.models.access import Access
 
 BUSINESS_USER = "Business User"
 RESTRICTED_PII = "Restricted PII"

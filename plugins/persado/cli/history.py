@@ -16,7 +16,7 @@ from persado.preview.table import table
 from persado.settings import load
 
 if TYPE_CHECKING:
-    from persado.ledger.writer import Failure
+    from persado.ledger.records import Failure
     from persado.pipeline.stage.receipt import Receipt
 
 _HEAD = ("WHEN (UTC)", "OUTCOME", "ROWS", "BYTES", "FILES", "SECONDS", "BY", "RUN", "")

@@ -69,7 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _preview(delivery: Delivery, arguments: argparse.Namespace) -> tuple[str, bool]:
     try:
         with _quiet():
-            from persado.preview.local_run import preview_run
+            from persado.dag.local_preview import preview_run
     except ImportError as error:
         raise ConfigurationError(
             f"a preview needs Airflow, which is not installed here ({error.name}): it knows the source's connection"

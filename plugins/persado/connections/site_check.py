@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowException
 
 from persado.connections.options import config_dir
 from persado.errors import RejectedError
-from persado.pipeline.site.connect import DEFAULT_HOST, DEFAULT_PORT
 from persado.pipeline.site.errors import site_errors
 from persado.pipeline.site.folder_check import require_writable
+from persado.pipeline.site.reconnect import Connect
+from persado.pipeline.site.site import DEFAULT_HOST, DEFAULT_PORT, Site
 from persado.settings import Destination, load
 from persado.settings.files.folder import read_folder
-from persado.settings.models.file_settings import remote_path
-
-if TYPE_CHECKING:
-    from persado.hooks import PersadoHook
+from persado.settings.models.effective import remote_path
 
 _UNDEFINED = "no such connection"
 
@@ -39,18 +36,20 @@ class RemoteFolder:
     path: str
 
 
-def try_connection(hook: PersadoHook) -> str:
+def check_site(conn_id: str, site: Site, connect: Connect) -> str:
     """
     Log in, and try the folders of the destinations that use the connection.
 
-    :param hook: the hook of the connection
+    :param conn_id: the id of the connection; in Airflow's form a made-up one
+    :param site: where it leads, and as whom
+    :param connect: logs in there
     :return: what was tried and works
     :raises PersadoError: with everything that is wrong with the folders, or with the first thing that stops before
     """
-    folders, unclear = _folders_of(hook, list(remote_folders()))
-    with hook.session() as session:
-        told = [f"Logged in to {hook.site}; its host key is a pinned one."]
-        with site_errors(f"{hook.site}: cannot look around"):
+    folders, unclear = _folders_of(conn_id, site, list(remote_folders()))
+    with connect() as session:
+        told = [f"Logged in to {site}; its host key is a pinned one."]
+        with site_errors(f"{site}: cannot look around"):
             session.normalize(".")
         wrong = []
         for path, names in folders.items():
@@ -61,7 +60,7 @@ def try_connection(hook: PersadoHook) -> str:
             else:
                 told.append(f"The remote folder {path} of destination {', '.join(names)} is there and is writable.")
     if wrong:
-        raise RejectedError(". ".join([f"The login to {hook.site} works, but {wrong[0]}", *wrong[1:]]))
+        raise RejectedError(". ".join([f"The login to {site} works, but {wrong[0]}", *wrong[1:]]))
     if unclear:
         told.append(f"Save it and test it again to try the folder of destination {', '.join(sorted(unclear))} too.")
     elif not folders:
@@ -82,7 +81,7 @@ def remote_folders() -> Iterator[RemoteFolder]:
     yield from sorted(seen, key=lambda found: (found.destination, found.path))
 
 
-def _folders_of(hook: PersadoHook, known: list[RemoteFolder]) -> tuple[dict[str, list[str]], set[str]]:
+def _folders_of(conn_id: str, site: Site, known: list[RemoteFolder]) -> tuple[dict[str, list[str]], set[str]]:
     """
     Pick the folders of a connection; give also the destinations of which nobody can tell.
 
@@ -90,8 +89,8 @@ def _folders_of(hook: PersadoHook, known: list[RemoteFolder]) -> tuple[dict[str,
     not been saved yet is that of the destinations whose connection does not exist, if they all name the same one.
     """
     endpoints = {name: _endpoint(name) for name in {folder.connection for folder in known}}
-    here = f"{hook.site.login}@{hook.site.host}:{hook.site.port}"
-    ids = {name for name, endpoint in endpoints.items() if name == hook.persado_conn_id or endpoint == here}
+    here = f"{site.login}@{site.host}:{site.port}"
+    ids = {name for name, endpoint in endpoints.items() if name == conn_id or endpoint == here}
     missing = {name for name, endpoint in endpoints.items() if endpoint == _UNDEFINED}
     if not ids and len(missing) == 1:
         ids, missing = missing, set()

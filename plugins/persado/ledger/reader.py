@@ -18,7 +18,8 @@ from airflow.utils.state import TaskInstanceState
 from pydantic import ValidationError
 from sqlalchemy import or_, select
 
-from persado.ledger.writer import RUNNING, Failure
+from persado.ledger.records import Failure
+from persado.ledger.writer import RUNNING
 from persado.pipeline.stage.receipt import Receipt
 
 if TYPE_CHECKING:

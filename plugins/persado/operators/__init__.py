@@ -1,16 +1,27 @@
-"""The stages of a delivery as Airflow operators; :mod:`persado.operators.stage` has an example."""
+"""
+The stages of a delivery as Airflow operators.
 
-from persado.operators.stage import (
-    PersadoDeliverOperator,
-    PersadoEncodeOperator,
-    PersadoEncryptOperator,
-    PersadoExtractOperator,
-    PersadoFormatOperator,
-    PersadoOperator,
-    PersadoStageOperator,
-    PersadoSuccessFileOperator,
-    PersadoUploadOperator,
-)
+They are what the DAGs of the orchestrations are made of, and can be used in a hand-written DAG::
+
+    settings = {"filename_template": "segment.csv.gz", "encoding": "gzip", "remote_folder": "/inbox"}
+    extract = PersadoExtractOperator(task_id="extract", sql="segment.sql", conn_id="warehouse", settings=settings)
+    format_ = PersadoFormatOperator(task_id="format", previous=extract.output, settings=settings)
+    encode = PersadoEncodeOperator(task_id="encode", previous=format_.output, settings=settings)
+    upload = PersadoUploadOperator(task_id="upload", previous=encode.output, settings=settings)
+    PersadoSuccessFileOperator(task_id="success_file", previous=upload.output, settings=settings)
+
+Every stage returns a :class:`~persado.pipeline.stage.receipt.Handover`, which says where its files are; the files stay
+in the stage area. The last one puts the :class:`~persado.pipeline.stage.receipt.Receipt` into the events of its outlet
+assets.
+"""
+
+from persado.operators.deliver import PersadoDeliverOperator
+from persado.operators.extract import PersadoExtractOperator
+from persado.operators.stage import PersadoStageOperator
+from persado.operators.staged import PersadoEncodeOperator, PersadoEncryptOperator, PersadoFormatOperator
+from persado.operators.success_file import PersadoSuccessFileOperator
+from persado.operators.task import PersadoOperator
+from persado.operators.upload import PersadoUploadOperator
 
 __all__ = [
     "PersadoDeliverOperator",

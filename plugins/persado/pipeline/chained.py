@@ -21,7 +21,7 @@ from persado.pipeline.rows.row_spec import Selection, selected
 from persado.pipeline.stage.area import StageArea
 from persado.pipeline.stage.arrow_file import ArrowWriter, read_batches
 from persado.pipeline.stage.artifact import Artifact
-from persado.settings.models.file_settings import Settings
+from persado.settings.models.effective import Settings
 
 BLOCK = 1 << 20
 

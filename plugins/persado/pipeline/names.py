@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from persado.pipeline.encode.encode import member_name
 from persado.settings.filenames.template import FilenameTemplate, NameValues, check_remote_name
-from persado.settings.models.file_settings import Settings
+from persado.settings.models.effective import Settings
 
 PGP_SUFFIX = ".pgp"
 DONE_SUFFIX = ".DONE"

@@ -11,13 +11,14 @@ from typing import Any
 import pyarrow as pa
 
 from persado.errors import ConfigurationError, PersadoError, RejectedError
-from persado.pipeline.extract.read import Rows, extract
+from persado.pipeline.extract.read import extract
 from persado.pipeline.format.arrow_kernels import INTERVAL
 from persado.pipeline.format.columns import MIXED
 from persado.pipeline.format.delimited import block, header, lines
 from persado.pipeline.names import Names
 from persado.pipeline.rows.contract import ContractCheck
 from persado.pipeline.rows.row_spec import Selection, selected
+from persado.pipeline.rows.rows import Rows
 from persado.settings.models.columns import Column
 
 ROWS = 10

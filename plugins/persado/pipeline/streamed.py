@@ -32,7 +32,7 @@ from persado.pipeline.site.reconnect import ATTEMPTS, pause_after
 from persado.pipeline.stage.artifact import Artifact, Sink
 from persado.pipeline.stage.spool import spool
 from persado.pipeline.upload.streaming import StreamUpload
-from persado.settings.models.file_settings import Settings
+from persado.settings.models.effective import Settings
 
 GRACE = 3.0
 """Seconds that a delivery that was cancelled has to tidy up at the site: Airflow kills a task after five."""

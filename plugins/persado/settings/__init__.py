@@ -2,11 +2,15 @@
 
 from persado.settings.delivery import Delivery
 from persado.settings.loader import Configuration, load
+from persado.settings.models.access import Access
 from persado.settings.models.columns import Column
 from persado.settings.models.contract import Contract, ContractColumn
-from persado.settings.models.file_settings import OrchestrationSettings, Settings, SettingsLayer
+from persado.settings.models.data_template import DataTemplate
+from persado.settings.models.destination import Destination
+from persado.settings.models.effective import Settings
+from persado.settings.models.file_settings import OrchestrationSettings, SettingsLayer
 from persado.settings.models.guards import ChangeGuard, RowGuards
-from persado.settings.models.orchestration import Access, DataTemplate, Destination, Orchestration
+from persado.settings.models.orchestration import Orchestration
 from persado.settings.models.pgp_key import AirflowConnection, AirflowVariable
 from persado.settings.models.setting_values import Split
 from persado.settings.models.workflow import Scheduled, WhenChanged

@@ -6,10 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from persado.settings.models.access import Access
 from persado.settings.models.alerts import Alert
 from persado.settings.models.contract import Contract
-from persado.settings.models.file_settings import Settings
-from persado.settings.models.orchestration import Access, DataTemplate, Destination, Orchestration
+from persado.settings.models.data_template import DataTemplate
+from persado.settings.models.destination import Destination
+from persado.settings.models.effective import Settings
+from persado.settings.models.orchestration import Orchestration
 
 
 @dataclass(frozen=True, kw_only=True)

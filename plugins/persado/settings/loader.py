@@ -13,7 +13,9 @@ from persado.settings.checks.chains import circle
 from persado.settings.delivery import Delivery
 from persado.settings.files.folder import Folder, Written, read_folder
 from persado.settings.models.contract import BUILT_IN, Contract
-from persado.settings.models.orchestration import DataTemplate, Destination, Orchestration
+from persado.settings.models.data_template import DataTemplate
+from persado.settings.models.destination import Destination
+from persado.settings.models.orchestration import Orchestration
 from persado.settings.resolve import resolve
 from persado.settings.text.problems import at, did_you_mean
 from persado.settings.text.spelling import closest

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from persado.settings.models.file_settings import Settings
+from persado.settings.models.effective import Settings
 from persado.settings.text.yaml_text import as_yaml
 
 

@@ -11,10 +11,14 @@ from persado.errors import ConfigurationError
 from persado.settings.checks.references import mistakes
 from persado.settings.delivery import Delivery
 from persado.settings.files.folder import Written
+from persado.settings.models.access import Access
 from persado.settings.models.conflicts import conflicts
 from persado.settings.models.contract import Contract
-from persado.settings.models.file_settings import Settings, SettingsLayer
-from persado.settings.models.orchestration import Access, DataTemplate, Destination, Orchestration
+from persado.settings.models.data_template import DataTemplate
+from persado.settings.models.destination import Destination
+from persado.settings.models.effective import Settings
+from persado.settings.models.file_settings import SettingsLayer
+from persado.settings.models.orchestration import Orchestration
 from persado.settings.text.problems import at
 from persado.settings.text.yaml_text import Source
 

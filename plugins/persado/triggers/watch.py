@@ -13,10 +13,12 @@ from typing import TypeVar
 from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowNotFoundException
 
+from persado.connections.site import site_of
 from persado.errors import ConfigurationError, PersadoError, TransientError
-from persado.hooks import site_of
-from persado.pipeline.site.connect import Session, Site, open_session
+from persado.pipeline.site.connect import open_session
 from persado.pipeline.site.errors import ConnectionLostError
+from persado.pipeline.site.session import Session
+from persado.pipeline.site.site import Site
 
 LONGEST_PAUSE = 300.0
 

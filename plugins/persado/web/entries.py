@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from persado.ledger.writer import Failure
+from persado.ledger.records import Failure
 from persado.pipeline.stage.receipt import DeliveredFile, Receipt, StageRecord
 
 

@@ -20,7 +20,7 @@ from persado.pipeline.extract.dbapi import FIRST_ROWS
 from persado.pipeline.extract.engines import formatted_text
 from persado.pipeline.rows.row_spec import Selection
 from persado.settings.models.columns import Column
-from persado.settings.models.file_settings import Settings
+from persado.settings.models.effective import Settings
 
 PIECES = [*"aé🙂,;|\t\"'\\\n\r #!$1e:^.\x01\x7f\xa0", "\r\n", "\\.", ", ", '",', "NULL", ""]
 TEXT = st.lists(st.sampled_from(PIECES), max_size=5).map("".join)

@@ -28,7 +28,7 @@ from persado.pipeline.rows.row_spec import Selection, selected
 from persado.pipeline.stage.area import StageArea
 from persado.settings.models.columns import Column
 from persado.settings.models.contract import Contract
-from persado.settings.models.file_settings import Settings
+from persado.settings.models.effective import Settings
 
 COPIED, BY_ARROW = "postgres-copy", "postgres-cursor"
 
@@ -273,7 +273,6 @@ CONTRACT = Contract.model_validate(
         ]
     }
 )
-
 
 SOUND = "md5(i::text) AS hash, 1700000000 + i AS sent, '2026-01-02'::date AS day, i::text AS count, 'x' AS more"
 

@@ -17,7 +17,7 @@ from support.files.commons_csv import Number, ReadJob, Row, WriteJob, run
 from support.files.tabular import file_of_batch, settings
 
 from persado.pipeline.format.columns import mixed
-from persado.settings.models.file_settings import Settings
+from persado.settings.models.effective import Settings
 
 NULL_TEXTS = ["", "NULL", "\\N"]
 PIECES = [*'aé東🙂,;|\t"\\\n\r #!$Nnr\x01\xa0', "\r\n"]
@@ -93,7 +93,6 @@ def is_written_alike(text: str | None, given: Settings) -> bool:
 
 
 WRITES = [given for given in MATRIX if given.header]
-
 
 # Settings, a row, what we write, what Commons CSV writes: and why.
 ON_PURPOSE: list[tuple[dict[str, Any], list[Any], str, str]] = [

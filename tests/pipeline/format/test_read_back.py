@@ -23,7 +23,7 @@ from support.files.tabular import settings, table
 
 from persado.pipeline.format.columns import mixed
 from persado.pipeline.format.split import parts
-from persado.settings.models.file_settings import Settings
+from persado.settings.models.effective import Settings
 
 Reader = Callable[[bytes, Settings, int], list[Row]]
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from support.files.tabular import settings
 
 from persado.pipeline.format.split import MEGABYTE, parts
-from persado.settings.models.file_settings import Settings
+from persado.settings.models.effective import Settings
 
 
 def split(

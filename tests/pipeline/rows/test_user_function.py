@@ -26,7 +26,7 @@ from persado.pipeline.rows.row_spec import Selection
 from persado.pipeline.rows.rows import Rows
 from persado.pipeline.rows.user_function import load_transform, transformed
 from persado.settings import Column, Contract
-from persado.settings.models.orchestration import DataTemplate
+from persado.settings.models.data_template import DataTemplate
 
 SECRET = "jane.doe@example.com"
 

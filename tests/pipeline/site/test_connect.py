@@ -24,9 +24,10 @@ from support.stubs import answering, full_backlog
 
 from persado.errors import ConfigurationError, RejectedError, TransientError
 from persado.pipeline.site import connect as site_module
-from persado.pipeline.site.connect import Site, connect
+from persado.pipeline.site.connect import connect
 from persado.pipeline.site.errors import site_errors
 from persado.pipeline.site.keys import fingerprint, pinned_host_keys
+from persado.pipeline.site.site import Site
 
 pytestmark = pytest.mark.usefixtures("nothing_left_behind", "short_pauses")
 

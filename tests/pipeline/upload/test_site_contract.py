@@ -32,7 +32,7 @@ from persado.pipeline.site.extensions import free_bytes
 from persado.pipeline.upload import staged as upload
 from persado.pipeline.upload import transfer
 from persado.pipeline.upload import verify as verification
-from persado.pipeline.upload.lock import Holder, fingerprint
+from persado.pipeline.upload.lock_file import Holder, fingerprint
 from persado.pipeline.upload.temporary_names import lock_path, temporary_path
 from persado.settings.models.quirks import Quirks
 

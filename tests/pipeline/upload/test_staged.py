@@ -29,7 +29,7 @@ from persado.pipeline.site import reconnect
 from persado.pipeline.site.connect import connect
 from persado.pipeline.site.reconnect import ATTEMPTS
 from persado.pipeline.upload import lock as site_lock
-from persado.pipeline.upload.lock import Holder
+from persado.pipeline.upload.lock_file import Holder
 from persado.pipeline.upload.staged import Upload, upload
 from persado.pipeline.upload.temporary_names import lock_path
 from persado.pipeline.upload.transfer import BLOCK, TAIL

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from persado.pipeline.format.delimited import LINE_ENDINGS
-from persado.settings.models.file_settings import Settings
+from persado.settings.models.effective import Settings
 
 Row = list[str | None]
 

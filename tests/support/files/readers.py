@@ -13,7 +13,7 @@ import pandas as pd
 import psycopg
 from support import postgres
 
-from persado.settings.models.file_settings import Settings
+from persado.settings.models.effective import Settings
 
 Row = list[str | None]
 

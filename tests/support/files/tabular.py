@@ -10,7 +10,7 @@ import pyarrow as pa
 from persado.pipeline.extract.read import extract
 from persado.pipeline.format.columns import cells
 from persado.pipeline.format.split import parts
-from persado.settings.models.file_settings import Settings
+from persado.settings.models.effective import Settings
 
 
 def settings(**given: Any) -> Settings:

@@ -14,7 +14,7 @@ from support.sites.keys import public_line, ssh_key
 from support.sites.sftp_server import ACCOUNT, PASS_PHRASE
 from support.sites.sshd import await_listener, free_port
 
-from persado.pipeline.site.connect import Site
+from persado.pipeline.site.site import Site
 
 PROFTPD = "/usr/sbin/proftpd"
 

@@ -16,7 +16,7 @@ import asyncssh
 from asyncssh import FXF_CREAT, FXF_TRUNC, FXF_WRITE
 from support.sites.keys import public_line, ssh_key
 
-from persado.pipeline.site.connect import Site
+from persado.pipeline.site.site import Site
 
 ACCOUNT = "acme_amp"
 PASS_PHRASE = "correct horse battery staple"

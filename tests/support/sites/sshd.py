@@ -12,7 +12,7 @@ from typing import Any
 
 from support.sites.keys import private_text, public_line, ssh_key
 
-from persado.pipeline.site.connect import Site
+from persado.pipeline.site.site import Site
 
 SSHD = "/usr/sbin/sshd"
 

@@ -16,8 +16,8 @@ from pydantic import BaseModel, ConfigDict, JsonValue
 
 from persado.errors import ConfigurationError, RejectedError
 from persado.pipeline.done.pattern import DonePath, entries, folders, passed_over
-from persado.pipeline.site.connect import Session
 from persado.pipeline.site.errors import site_errors
+from persado.pipeline.site.session import Session
 
 MANIFEST_LIMIT = 256 * 1024
 """A ``.DONE`` file that is larger than this many bytes is not read."""

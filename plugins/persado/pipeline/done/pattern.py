@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import paramiko
 
 from persado.errors import ConfigurationError, RejectedError
-from persado.pipeline.site.connect import Session
 from persado.pipeline.site.errors import site_errors
+from persado.pipeline.site.session import Session
 
 _WILDCARD = re.compile(r"[*?[]")
 

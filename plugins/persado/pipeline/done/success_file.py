@@ -8,12 +8,14 @@ import posixpath
 from collections.abc import Callable, Sequence
 
 from persado.errors import PersadoError, RejectedError
-from persado.pipeline.site.connect import Session
 from persado.pipeline.site.errors import ConnectionLostError, site_errors
-from persado.pipeline.site.files import kind, opened, removed_on_error, rename, require_arrived, require_size, size_of
+from persado.pipeline.site.files import kind, opened, require_arrived, require_size, size_of
 from persado.pipeline.site.reconnect import Connect, reconnecting
+from persado.pipeline.site.session import Session
 from persado.pipeline.stage.receipt import DeliveredFile
-from persado.pipeline.upload.lock import SiteLock, fingerprint
+from persado.pipeline.upload.lock import SiteLock
+from persado.pipeline.upload.lock_file import fingerprint
+from persado.pipeline.upload.rename import removed_on_error, rename
 from persado.pipeline.upload.rules import SiteRules
 from persado.pipeline.upload.temporary_names import temporary_path
 from persado.pipeline.upload.verify import verify

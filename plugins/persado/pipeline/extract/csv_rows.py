@@ -29,7 +29,7 @@ from persado.pipeline.format.split import Block
 from persado.pipeline.rows.projection import source_positions
 from persado.pipeline.rows.row_spec import Selection
 from persado.pipeline.rows.rows import refuse_twice
-from persado.settings.models.file_settings import Settings
+from persado.settings.models.effective import Settings
 
 READ_BY = "dbapi"
 

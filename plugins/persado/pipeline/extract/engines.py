@@ -17,7 +17,7 @@ from persado.pipeline.extract.csv_rows import READ_BY, is_writable, rows_text
 from persado.pipeline.extract.read import extract
 from persado.pipeline.format.split import Block, parts
 from persado.pipeline.rows.row_spec import Selection, selected
-from persado.settings.models.file_settings import Settings
+from persado.settings.models.effective import Settings
 
 
 @dataclass(frozen=True)

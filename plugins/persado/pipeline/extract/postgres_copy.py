@@ -29,7 +29,7 @@ from persado.pipeline.rows.contract import ContractCheck
 from persado.pipeline.rows.projection import source_positions
 from persado.pipeline.rows.row_spec import Selection
 from persado.settings.models.contract import Contract
-from persado.settings.models.file_settings import Settings
+from persado.settings.models.effective import Settings
 
 READ_BY = "postgres-copy"
 

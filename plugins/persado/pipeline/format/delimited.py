@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 
 from persado.errors import ConfigurationError
 from persado.pipeline.format.columns import Cells, cells
-from persado.settings.models.file_settings import Settings
+from persado.settings.models.effective import Settings
 
 QUOTE = '"'
 LINE_ENDINGS = {"LF": "\n", "CRLF": "\r\n"}

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from persado.settings.models.file_settings import Settings
+from persado.settings.models.effective import Settings
 
 Positions = npt.NDArray[np.intp]
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import pyarrow as pa
 
 from persado.pipeline.format.delimited import block, header, line_offsets, lines
-from persado.settings.models.file_settings import Settings
+from persado.settings.models.effective import Settings
 
 MEGABYTE = 1_000_000
 

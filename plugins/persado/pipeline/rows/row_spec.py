@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from persado.pipeline.extract.read import Rows
 from persado.pipeline.rows.contract import ContractCheck
 from persado.pipeline.rows.projection import selector
+from persado.pipeline.rows.rows import Rows
 from persado.pipeline.rows.user_function import load_transform, transformed
 from persado.settings.models.columns import Column
 from persado.settings.models.contract import Contract

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 import paramiko
 from paramiko.sftp import int64
 
-from persado.pipeline.site.connect import Session
 from persado.pipeline.site.errors import is_answer, site_errors
+from persado.pipeline.site.session import Session
 
 _SHA256_BYTES = 32
 _SLOWEST_HASH = 20_000_000

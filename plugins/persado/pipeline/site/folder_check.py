@@ -6,8 +6,8 @@ import posixpath
 import secrets
 
 from persado.errors import RejectedError
-from persado.pipeline.site.connect import Session
 from persado.pipeline.site.files import opened, remove_if_there, require_folder
+from persado.pipeline.site.session import Session
 
 
 def require_writable(session: Session, folder: str) -> None:

@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 
-from persado.pipeline.site.connect import Session
 from persado.pipeline.site.errors import ConnectionLostError
+from persado.pipeline.site.session import Session
 
 ATTEMPTS = 4
 """So many connections may be lost one after the other without any progress between them."""

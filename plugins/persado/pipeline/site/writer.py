@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 import paramiko
 
-from persado.pipeline.site.connect import Session
 from persado.pipeline.site.errors import site_errors
 from persado.pipeline.site.files import opened
+from persado.pipeline.site.session import Session
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer  # in collections.abc from Python 3.12 on

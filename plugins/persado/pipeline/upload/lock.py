@@ -9,75 +9,33 @@ has not been refreshed for a while by the site's own clock.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 import secrets
 import time
-from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 
 from persado.errors import PersadoError, RejectedError, TransientError
-from persado.pipeline.site.connect import Session
 from persado.pipeline.site.errors import ConnectionLostError, TakenOverError, site_errors
 from persado.pipeline.site.files import kind, opened, remove_if_there
+from persado.pipeline.site.session import Session
+from persado.pipeline.upload.lock_file import LENGTH, Holder
 from persado.pipeline.upload.rules import SiteRules
+from persado.pipeline.upload.site_clock import SiteClock, fresh_mtime
 from persado.pipeline.upload.temporary_names import lock_path, temporary_path
 
 REFRESH = 60.0
+
 STALE = 900.0
 """The seconds without a refresh after which the delivery that holds a lock counts as dead."""
+
 STALE_EMPTY = 10.0
 """The same for a lock without content: it is written right after it is created, and whoever is slower than that
 notices before it gives a name."""
+
 LONGEST_WAIT = 3600.0
 POLL = 5.0
-_LENGTH = 256
-
 _LOG = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Holder:
-    """
-    What stands in a lock file.
-
-    :param delivery: the delivery that holds it; empty where that cannot be read
-    :param attempt: which try of the delivery
-    :param placing: what its files are, by :func:`fingerprint`, once it has begun to give final names
-    :param placed: how many of them have theirs, where the try lived to say so
-    :param given_up: whether the try has failed and the lock may be taken
-    :param finishing: whether the success file was written, and only its final name was still to come
-    """
-
-    delivery: str = ""
-    attempt: str = ""
-    placing: str = ""
-    placed: int | None = None
-    given_up: bool = False
-    finishing: bool = False
-
-    @classmethod
-    def read(cls, text: bytes) -> Holder:
-        """Read it; what is no lock of ours is somebody's all the same."""
-        try:
-            return cls(**json.loads(text))
-        except (ValueError, TypeError):
-            return cls()
-
-    def write(self) -> bytes:
-        """Write it, always in the same length, so that no reader ever sees half of it."""
-        return json.dumps(asdict(self)).ljust(_LENGTH).encode()
-
-
-def fingerprint(files: Iterable[tuple[str, str]]) -> str:
-    """
-    Tell one set of files from any other.
-
-    :param files: path and SHA-256 of each
-    """
-    return hashlib.sha256("\n".join(f"{sha256} {path}" for path, sha256 in files).encode()).hexdigest()[:32]
 
 
 @dataclass
@@ -200,7 +158,7 @@ class SiteLock:
                 return session.stat(self.path).st_mtime
             return None
         path = temporary_path(self.remote_path, self.delivery_id, 0, hidden=self.rules.quirks.hidden_names)
-        return _fresh_mtime(session, path)
+        return fresh_mtime(session, path)
 
     def release(self, session: Session) -> None:
         """Let go of the names; whose they are by now does not matter."""
@@ -240,7 +198,7 @@ class SiteLock:
         return True
 
     def _get(self, session: Session) -> None:
-        clock = _Clock(temporary_path(self.remote_path, self.delivery_id, 0, hidden=self.rules.quirks.hidden_names))
+        clock = SiteClock(temporary_path(self.remote_path, self.delivery_id, 0, hidden=self.rules.quirks.hidden_names))
         end = time.monotonic() + LONGEST_WAIT
         while not self._create(session):
             holder = self._read(session)
@@ -304,7 +262,7 @@ class SiteLock:
     def _read(self, session: Session) -> Holder | None:
         try:
             with opened(session, self.path, "rb") as file, site_errors(f"cannot read {self.path}"):
-                return Holder.read(file.read(_LENGTH))
+                return Holder.read(file.read(LENGTH))
         except RejectedError:
             # It is gone, or may be written and not read.
             return Holder() if kind(session, self.path) is not None else None
@@ -328,39 +286,3 @@ class SiteLock:
             since = "" if age is None else f", its last sign of life was {age:.0f} s ago"
             _LOG.info("%s: waiting for %s, which is writing the same names%s", self.remote_path, whose, since)
         time.sleep(POLL)
-
-
-@dataclass
-class _Clock:
-    """The site's clock, read off a file that is written for it."""
-
-    probe: str
-    ahead: float | None = None
-    changed: float | None = None
-    watched: float = 0.0
-
-    def age(self, session: Session, path: str) -> float | None:
-        """Tell how long ago a file was changed; None if that cannot be known."""
-        if self.ahead is None:
-            now = _fresh_mtime(session, self.probe)
-            if now is None:
-                return None
-            self.ahead = now - time.monotonic()
-        with site_errors(f"cannot look at {path}"), suppress(FileNotFoundError):
-            changed, now = session.stat(path).st_mtime, time.monotonic()
-            if changed is None:
-                return None
-            if changed != self.changed:
-                self.changed, self.watched = changed, now
-            # By a clock that was set back a file may never grow old; what stays as it is under watch does.
-            return max(now + self.ahead - changed, now - self.watched)
-        return None
-
-
-def _fresh_mtime(session: Session, path: str) -> float | None:
-    with opened(session, path, "wb"):
-        pass
-    with site_errors(f"cannot look at {path}"):
-        found = session.stat(path).st_mtime
-    remove_if_there(session, path)
-    return found

@@ -11,9 +11,11 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from persado.errors import RejectedError, TransientError
-from persado.pipeline.site.connect import Session
-from persado.pipeline.site.files import kind, make_folders, remove_if_there, rename, require_folder, size_of, taken
-from persado.pipeline.upload.lock import SiteLock, fingerprint
+from persado.pipeline.site.files import kind, make_folders, remove_if_there, require_folder, size_of
+from persado.pipeline.site.session import Session
+from persado.pipeline.upload.lock import SiteLock
+from persado.pipeline.upload.lock_file import fingerprint
+from persado.pipeline.upload.rename import rename, taken
 from persado.pipeline.upload.rules import SiteRules
 from persado.pipeline.upload.sweep import older_folders, sweep
 from persado.pipeline.upload.temporary_names import replaced_path

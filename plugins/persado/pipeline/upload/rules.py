@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from persado.settings.models.file_settings import Settings
+from persado.settings.models.effective import Settings
 from persado.settings.models.quirks import Quirks
 
 IfExists = Literal["replace", "fail"]

@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from persado.errors import TransientError
-from persado.pipeline.site.connect import Session
 from persado.pipeline.site.extensions import free_bytes, free_space_question
-from persado.pipeline.site.files import removed_on_error, size_of
+from persado.pipeline.site.files import size_of
 from persado.pipeline.site.reconnect import Connect, reconnecting
+from persado.pipeline.site.session import Session
 from persado.pipeline.upload.publish import Arrived, Publication
+from persado.pipeline.upload.rename import removed_on_error
 from persado.pipeline.upload.rules import SiteRules
 from persado.pipeline.upload.temporary_names import temporary_path
 from persado.pipeline.upload.transfer import send

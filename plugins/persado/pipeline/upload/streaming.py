@@ -14,12 +14,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from persado.pipeline.flow import Flow
-from persado.pipeline.site.connect import Session
-from persado.pipeline.site.files import remove_as_possible, require_arrived
+from persado.pipeline.site.files import require_arrived
 from persado.pipeline.site.reconnect import KeptSession, reconnecting
+from persado.pipeline.site.session import Session
 from persado.pipeline.site.writer import remote_writer
 from persado.pipeline.stage.artifact import MeasuredSink
 from persado.pipeline.upload.publish import Arrived, Publication
+from persado.pipeline.upload.rename import remove_as_possible
 from persado.pipeline.upload.rules import SiteRules
 from persado.pipeline.upload.temporary_names import temporary_path
 from persado.pipeline.upload.verify import verify

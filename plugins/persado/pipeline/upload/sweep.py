@@ -9,9 +9,9 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from persado.errors import PersadoError
-from persado.pipeline.site.connect import Session
 from persado.pipeline.site.errors import ConnectionLostError, site_errors
 from persado.pipeline.site.files import remove_if_there
+from persado.pipeline.site.session import Session
 from persado.pipeline.upload.temporary_names import delivery_of, is_ours, is_replaced
 
 ABANDONED_AFTER = 3 * 24 * 3600

@@ -8,9 +8,9 @@ from typing import BinaryIO
 import paramiko
 
 from persado.errors import PersadoError
-from persado.pipeline.site.connect import Session
 from persado.pipeline.site.errors import ConnectionLostError, site_errors
 from persado.pipeline.site.files import opened, require_arrived, size_of
+from persado.pipeline.site.session import Session
 from persado.pipeline.site.writer import UNANSWERED, remote_writer
 
 BLOCK = 1 << 20

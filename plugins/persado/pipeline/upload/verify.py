@@ -7,10 +7,10 @@ import logging
 from collections.abc import Callable
 
 from persado.errors import RejectedError, TransientError
-from persado.pipeline.site.connect import Session
 from persado.pipeline.site.errors import site_errors
 from persado.pipeline.site.extensions import server_sha256
 from persado.pipeline.site.files import opened, require_size
+from persado.pipeline.site.session import Session
 from persado.pipeline.upload.rules import Verify
 
 BLOCK = 1 << 18

@@ -11,7 +11,9 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 
 from persado.settings.models.contract import Contract
-from persado.settings.models.orchestration import DataTemplate, Destination, Orchestration
+from persado.settings.models.data_template import DataTemplate
+from persado.settings.models.destination import Destination
+from persado.settings.models.orchestration import Orchestration
 
 Schema = Mapping[str, Any]
 

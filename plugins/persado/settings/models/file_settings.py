@@ -7,13 +7,11 @@ template may set, and the effective settings of a delivery, in which nothing con
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from persado.settings.fields import Strict, mistake, without_default
-from persado.settings.models import conflicts as rules
+from persado.settings.fields import Strict, without_default
 from persado.settings.models.pgp_key import PublicKey, SigningKey
 from persado.settings.models.quirks import Quirks
 from persado.settings.models.setting_values import (
@@ -234,35 +232,3 @@ class SettingsLayer(OrchestrationSettings):
         description="What the site does differently. Set as a whole: a nearer level replaces all of it.",
         examples=[{"stat_after_rename": False}],
     )
-
-
-class Settings(SettingsLayer):
-    """The effective settings of a delivery: complete, and free of contradictions."""
-
-    filename_template: Filename
-
-    @model_validator(mode="after")
-    def _no_conflict(self) -> Settings:
-        for conflict in rules.conflicts(self):
-            raise mistake(conflict.message, conflict.keys[0])
-        return self
-
-    @property
-    def field_delimiter(self) -> str:
-        """The character between two values, whatever the file format."""
-        return rules.field_delimiter(self)
-
-    @property
-    def remote_path(self) -> str:
-        """The remote folder as the site knows it: without escapes, without a slash at the end."""
-        return remote_path(self.remote_folder)
-
-
-def remote_path(remote_folder: str) -> str:
-    """
-    Give a remote folder as the site knows it: without escapes, without a slash at the end.
-
-    :param remote_folder: as it is written in the settings
-    """
-    folder = re.sub(r"\\([\\ ])", r"\1", remote_folder)
-    return "/" + "/".join(part for part in folder.split("/") if part)

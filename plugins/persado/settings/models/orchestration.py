@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import date
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -11,100 +10,10 @@ from pydantic import AfterValidator, Field, model_validator
 
 from persado.settings.fields import ConnectionId, OneLine, Strict, mistake, unique
 from persado.settings.models.alerts import Alerts
-from persado.settings.models.columns import Columns
-from persado.settings.models.file_settings import OrchestrationSettings, SettingsLayer
+from persado.settings.models.file_settings import OrchestrationSettings
 from persado.settings.models.guards import ChangeGuard, RowGuards
 from persado.settings.models.params import Params
 from persado.settings.models.workflow import Workflow
-
-
-class Access(Strict):
-    """Who else may send. Destination AND data template must allow it; the default is no. See `docs/access.md`."""
-
-    business_users: bool = Field(
-        default=False, description="Whether business users may run the deliveries.", examples=[True]
-    )
-    limited_pii: bool = Field(
-        default=False,
-        description=(
-            "Whether business users with limited access to personal data may send columns marked `pii`, or columns"
-            " that nobody lists."
-        ),
-        examples=[True],
-    )
-
-
-class Destination(Strict):
-    """A site, the connection to it and the default settings of what is sent there."""
-
-    description: str = Field(
-        default="", description="What the destination is for.", examples=["Sends query results to Persado"]
-    )
-    connection: ConnectionId = Field(
-        description="Airflow connection of type `persado` or `sftp`.", examples=["persado_default"]
-    )
-    settings: SettingsLayer = Field(
-        default_factory=SettingsLayer,
-        description="Default settings of every delivery.",
-        examples=[{"encoding": "gzip"}],
-    )
-    access: Access = Field(
-        default_factory=Access, description="Who else may send.", examples=[{"business_users": True}]
-    )
-    pool: OneLine | None = Field(
-        default=None,
-        description="Airflow pool for the tasks that talk to the site, so that not too many do so at once.",
-        examples=["persado_site"],
-    )
-    alerts: Alerts = Field(
-        default=(),
-        description="Who is told how deliveries went.",
-        examples=[[{"connection": "smtp_default", "to": ["crm-team@example.com"]}]],
-    )
-
-
-def _function(text: str) -> str:
-    if not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", text):
-        raise mistake("expected module:function, such as my_transforms:shorten_names.")
-    return text
-
-
-class DataTemplate(Strict):
-    """Which columns are sent through a destination, and how."""
-
-    destination: OneLine = Field(
-        description="Name of a file in `destinations/`, without `.yaml`.", examples=["persado"]
-    )
-    description: str = Field(default="", description="What the template is for.", examples=["Weekly segment"])
-    columns: Columns | None = Field(
-        default=None,
-        description="The columns of the file, in this order. Left out: every column of the query, as it comes.",
-        examples=[[{"name": "Hashed_Email"}, {"name": "birth_dt", "from": "birthdate", "pii": True}]],
-    )
-    settings: SettingsLayer = Field(
-        default_factory=SettingsLayer,
-        description="Settings that fill in or override the destination's, key by key; `null` overrides too.",
-        examples=[{"header": False}],
-    )
-    access: Access = Field(
-        default_factory=Access, description="Who else may send.", examples=[{"business_users": True}]
-    )
-    transform: Annotated[str, AfterValidator(_function)] | None = Field(
-        default=None,
-        description=(
-            "Python function, as `module:function` with a module in `include/`: it gets each batch of rows as a pandas"
-            " DataFrame and returns one."
-        ),
-        examples=["my_transforms:shorten_names"],
-    )
-    contract: OneLine | None = Field(
-        default=None,
-        description=(
-            "Column contract that every row must keep: `marketing_engagement`, `segment`, or the name of a file in"
-            " `contracts/`, without `.yaml`."
-        ),
-        examples=["segment"],
-    )
 
 
 def _query(text: str) -> str:

@@ -1,0 +1,76 @@
+"""All stages at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from persado.connections.source import open_source
+from persado.hooks import PersadoHook
+from persado.operators.progress import Progress
+from persado.pipeline.names import Names
+from persado.pipeline.site.reconnect import KeptSession
+from persado.pipeline.stage.receipt import Handover
+from persado.pipeline.streamed import Making, deliver
+from persado.pipeline.upload.rules import SiteRules
+from persado.pipeline.upload.streaming import StreamUpload
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+from persado.operators.extract import PersadoExtractOperator
+
+
+class PersadoDeliverOperator(PersadoExtractOperator):
+    """
+    Run the query and send its rows, all stages at once: nothing of the delivery rests on this machine's disk.
+
+    It takes what :class:`PersadoExtractOperator` takes, and:
+
+    :param persado_conn_id: Airflow connection of the site (templated)
+    :param destination: the destination's name, for the receipt
+    """
+
+    template_fields: Sequence[str] = ("sql", "conn_id", "orchestration", "persado_conn_id")
+    stage = "deliver"
+
+    def __init__(
+        self,
+        *,
+        persado_conn_id: str = PersadoHook.default_conn_name,
+        destination: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(persado_conn_id=persado_conn_id, **kwargs)
+        self.destination = destination
+
+    def run_stage(self, context: Context, progress: Progress) -> Handover:
+        """Check what can be checked, then let the rows flow to the site."""
+        begun = self.begin(context, progress)
+        names = Names(self.settings, begun.values)
+        making = Making(names, self.settings, self.remote_path, begun.key, begun.signing)
+        warnings: list[str] = []
+        with closing(KeptSession(PersadoHook(self.persado_conn_id).session)) as session:
+            site = StreamUpload(
+                session,
+                delivery_id=begun.delivery_id,
+                remote_folder=self.settings.remote_path,
+                done_path=self.remote_path(names.done()),
+                done_follows=bool(self.settings.success_file),
+                part_path=self.part_path(names),
+                rules=SiteRules.of(self.settings),
+            )
+            done = deliver(
+                partial(open_source, self.conn_id),
+                self.sql,
+                self.selection,
+                making,
+                site,
+                lambda rows: warnings.extend(self.judge(context, rows)),
+                progress.add,
+            )
+        for file in done.artifacts:
+            self.log.info("%s: %s bytes, complete", file.uri, f"{file.bytes:,}")
+        fingerprint = begun.key.fingerprint if begun.key else None
+        return begun.handover(self.sql, done.artifacts, done.read_by, tuple(warnings), key_fingerprint=fingerprint)

@@ -1,0 +1,75 @@
+"""The stages between two files of the stage area: format, encode, encrypt."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from persado.connections.keys import public_key, signing_key
+from persado.connections.options import config_dir
+from persado.operators.progress import Progress
+from persado.pipeline import chained
+from persado.pipeline.stage.receipt import Handover
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+from persado.operators.stage import PersadoStageOperator
+
+
+class PersadoFormatOperator(PersadoStageOperator):
+    """Write the rows as delimited text, in one file or in parts."""
+
+    stage = "format"
+
+    def run_stage(self, context: Context, progress: Progress) -> Handover:
+        """Format the rows."""
+        before = self.handover()
+        files = chained.format_stage(
+            self.area(before), before.artifacts[0], self.names(before), self.settings, progress.add
+        )
+        return before.model_copy(update={"artifacts": files})
+
+
+class PersadoEncodeOperator(PersadoStageOperator):
+    """Compress the files, or put them into an archive."""
+
+    stage = "encode"
+
+    def run_stage(self, context: Context, progress: Progress) -> Handover:
+        """Encode the files."""
+        before = self.handover()
+        files = chained.encode_stage(
+            self.area(before), before.artifacts, self.names(before), self.settings, progress.add
+        )
+        return before.model_copy(update={"artifacts": files})
+
+
+class PersadoEncryptOperator(PersadoStageOperator):
+    """
+    Encrypt the files to the receiver's OpenPGP key.
+
+    :param keys_folder: the folder of key files; None is ``keys`` in ``[persado] config_dir``
+    """
+
+    stage = "encrypt"
+
+    def __init__(self, *, keys_folder: str | Path | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.keys_folder = keys_folder
+
+    def run_stage(self, context: Context, progress: Progress) -> Handover:
+        """Encrypt the files."""
+        before = self.handover()
+        key = public_key(self.settings, Path(self.keys_folder or config_dir() / "keys"))
+        if key is None:
+            raise TypeError("PersadoEncryptOperator needs the setting pgp_public_key")
+        files = chained.encrypt_stage(
+            self.area(before),
+            before.artifacts,
+            self.names(before),
+            self.settings,
+            key,
+            signing_key(self.settings),
+            progress.add,
+        )
+        return before.model_copy(update={"artifacts": files, "key_fingerprint": key.fingerprint})

@@ -1,0 +1,46 @@
+"""The effective settings of a delivery, in which nothing contradicts."""
+
+from __future__ import annotations
+
+import re
+
+from pydantic import model_validator
+
+from persado.settings.fields import mistake
+from persado.settings.models import conflicts as rules
+from persado.settings.models.file_settings import SettingsLayer
+from persado.settings.models.setting_values import (
+    Filename,
+)
+
+
+class Settings(SettingsLayer):
+    """The effective settings of a delivery: complete, and free of contradictions."""
+
+    filename_template: Filename
+
+    @model_validator(mode="after")
+    def _no_conflict(self) -> Settings:
+        for conflict in rules.conflicts(self):
+            raise mistake(conflict.message, conflict.keys[0])
+        return self
+
+    @property
+    def field_delimiter(self) -> str:
+        """The character between two values, whatever the file format."""
+        return rules.field_delimiter(self)
+
+    @property
+    def remote_path(self) -> str:
+        """The remote folder as the site knows it: without escapes, without a slash at the end."""
+        return remote_path(self.remote_folder)
+
+
+def remote_path(remote_folder: str) -> str:
+    """
+    Give a remote folder as the site knows it: without escapes, without a slash at the end.
+
+    :param remote_folder: as it is written in the settings
+    """
+    folder = re.sub(r"\\([\\ ])", r"\1", remote_folder)
+    return "/" + "/".join(part for part in folder.split("/") if part)
