@@ -24,7 +24,7 @@ from persado.pipeline import chained
 from persado.pipeline.encrypt.public_key import PublicKey
 from persado.pipeline.encrypt.signing_key import SigningKey
 from persado.pipeline.names import Names
-from persado.pipeline.rows.guards import OnEmpty, check_change, check_rows
+from persado.pipeline.rows.guards import check_change, check_rows
 from persado.pipeline.rows.row_spec import Selection
 from persado.pipeline.stage.area import StageArea
 from persado.pipeline.stage.artifact import Artifact
@@ -33,6 +33,7 @@ from persado.preview.dry_run import skip_if_dry_run
 from persado.preview.rendering import cannot_render
 from persado.settings import Access, ChangeGuard, Column, Contract, RowGuards
 from persado.settings.filenames.template import NameValues
+from persado.settings.models.setting_values import OnEmpty
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

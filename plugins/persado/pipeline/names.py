@@ -5,13 +5,12 @@ from __future__ import annotations
 import posixpath
 from dataclasses import dataclass, replace
 
-from persado.pipeline.encode.encode import member_name
+from persado.pipeline.encode.formats import FORMATS, member_name
 from persado.settings.filenames.template import FilenameTemplate, NameValues, check_remote_name
 from persado.settings.models.effective import Settings
 
 PGP_SUFFIX = ".pgp"
 DONE_SUFFIX = ".DONE"
-_ARCHIVES = ("zip", "tar", "tgz")
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,7 @@ class Names:
     @property
     def one_archive(self) -> bool:
         """Whether all parts of a split output go into one archive."""
-        return self.settings.split is not None and self.settings.encoding in _ARCHIVES
+        return self.settings.split is not None and FORMATS[self.settings.encoding].holds_many
 
     def formatted(self, part: int) -> str:
         """

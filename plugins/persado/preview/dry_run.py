@@ -18,11 +18,12 @@ from persado.errors import PersadoError, RejectedError
 from persado.ledger.writer import Ledger
 from persado.pipeline.names import Names
 from persado.pipeline.preview import ROWS, Preview, noted, preview
-from persado.pipeline.rows.guards import EmptyResult, OnEmpty, check_change, check_rows
+from persado.pipeline.rows.guards import EmptyResult, check_change, check_rows
 from persado.pipeline.rows.row_spec import Selection
 from persado.preview.text import preview_text
 from persado.settings import ChangeGuard, RowGuards, Settings
 from persado.settings.filenames.template import NameValues
+from persado.settings.models.setting_values import OnEmpty
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

@@ -20,9 +20,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.files.openers import run, unpacked
 
-from persado.pipeline.encode.compress import Compression, Compressor
-from persado.pipeline.encode.encode import Encoding, encoded, member_name
+from persado.pipeline.encode.compress import Compression
+from persado.pipeline.encode.encode import encoded
+from persado.pipeline.encode.formats import member_name
 from persado.pipeline.encode.zip_archive import Zip
+from persado.settings.models.setting_values import Compressor, Encoding
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer

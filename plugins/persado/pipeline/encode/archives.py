@@ -12,6 +12,8 @@ import tarfile
 from collections.abc import Callable
 from typing import Protocol
 
+from persado.pipeline.encode.compress import GZIP_WINDOW, Compression
+
 Write = Callable[[bytes], object]
 
 
@@ -59,6 +61,42 @@ class Single:
         """Make sure that there was a member."""
         if not self._members:
             raise ValueError("this encoding holds one member, and none was written")
+
+
+class Gzip:
+    """
+    A container inside a gzip stream, whose header holds neither a name nor a time.
+
+    :param write: takes the bytes
+    :param compression: how to compress
+    :param container: makes the container inside
+    """
+
+    def __init__(self, write: Write, compression: Compression, container: Callable[[Write], Container]) -> None:
+        self._write = write
+        self._deflater = compression.deflater(GZIP_WINDOW)
+        self._inside = container(self._compress)
+
+    def begin(self, name: str, size: int | None) -> None:
+        """Begin a member of the container."""
+        self._inside.begin(name, size)
+
+    def write(self, data: bytes) -> None:
+        """Compress the member's next bytes."""
+        self._inside.write(data)
+
+    def end(self) -> None:
+        """End the member."""
+        self._inside.end()
+
+    def finish(self) -> None:
+        """Complete the container, then the gzip stream."""
+        self._inside.finish()
+        self._write(self._deflater.flush())
+
+    def _compress(self, data: bytes) -> None:
+        if ready := self._deflater.compress(data):
+            self._write(ready)
 
 
 class Tar:

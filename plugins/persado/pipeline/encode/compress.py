@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
 from isal import isal_zlib
 
 from persado.settings.models.conflicts import ISAL_BEST
-
-Compressor = Literal["isal", "zlib"]
+from persado.settings.models.setting_values import Compressor
 
 GZIP_WINDOW = 31  # zlib's way to ask for the gzip format: no name and no time in its header
 RAW_WINDOW = -15  # neither zlib's nor gzip's header

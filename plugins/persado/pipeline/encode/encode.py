@@ -10,19 +10,16 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, BinaryIO, Literal, cast
+from typing import TYPE_CHECKING, BinaryIO, cast
 
-from persado.pipeline.encode.archives import Container, Single, Tar, Write
-from persado.pipeline.encode.compress import GZIP_WINDOW, STANDARD, Compression
-from persado.pipeline.encode.zip_archive import Zip
+from persado.pipeline.encode.archives import Container
+from persado.pipeline.encode.compress import STANDARD, Compression
+from persado.pipeline.encode.formats import FORMATS
 from persado.pipeline.stage.artifact import Sink
+from persado.settings.models.setting_values import Encoding
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer  # in collections.abc from Python 3.12 on
-
-Encoding = Literal["none", "gzip", "zip", "tar", "tgz"]
-
-_EXTENSIONS = (".tar.gz", ".tgz", ".tar", ".zip", ".gz")
 
 
 @contextmanager
@@ -42,22 +39,9 @@ def encoded(
     :param zip64: use zip's 64-bit fields even where the short ones would do.
     :raises ValueError: if the members do not fit the encoding.
     """
-    write: Write = sink.write
-    gzip = _Gzip(write, compression) if encoding in ("gzip", "tgz") else None
-    if gzip:
-        write = gzip.write
-    container: Container
-    if encoding == "zip":
-        container = Zip(write, compression, zip64=zip64)
-    elif encoding in ("tar", "tgz"):
-        container = Tar(write)
-    else:
-        container = Single(write)
-    encoder = Encoder(container)
+    encoder = Encoder(FORMATS[encoding].container(sink.write, compression, zip64))
     yield encoder
     encoder.finish()
-    if gzip:
-        gzip.finish()
 
 
 class Encoder:
@@ -105,40 +89,6 @@ class Encoder:
         if self._unfinished is not None:
             raise ValueError(f"{self._unfinished!r} was not finished")
         self._container.finish()
-
-
-def member_name(file_name: str, encoding: Encoding) -> str:
-    """
-    Name the member of an archive after the archive: ``a/2026.csv.zip`` holds ``2026.csv``.
-
-    Whichever archive's extension the name has goes, and ``.pgp`` before it; a name without one stays as it is, and so
-    does one that is nothing else.
-
-    :param file_name: the archive's name, perhaps with sub-folders.
-    :param encoding: what the archive is; ``none`` is no archive, so that nothing goes but the sub-folders.
-    """
-    name = file_name.rpartition("/")[2]
-    if encoding == "none":
-        return name
-    for extensions in ((".pgp",), _EXTENSIONS):
-        for extension in extensions:
-            if name.lower().endswith(extension) and len(name) > len(extension):
-                name = name[: -len(extension)]
-                break
-    return name
-
-
-class _Gzip:
-    def __init__(self, write: Write, compression: Compression) -> None:
-        self._write = write
-        self._deflater = compression.deflater(GZIP_WINDOW)
-
-    def write(self, data: bytes) -> None:
-        if ready := self._deflater.compress(data):
-            self._write(ready)
-
-    def finish(self) -> None:
-        self._write(self._deflater.flush())
 
 
 class _Member(io.BufferedIOBase):

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from persado.errors import RejectedError
 from persado.settings.models.guards import ChangeGuard, RowGuards
-
-OnEmpty = Literal["fail", "skip", "send"]
+from persado.settings.models.setting_values import OnEmpty
 
 
 class EmptyResult(Exception):  # noqa: N818 - an outcome, not an error: the run ends as skipped

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
 
 from persado.settings.models.effective import Settings
 from persado.settings.models.quirks import Quirks
-
-IfExists = Literal["replace", "fail"]
-IfBusy = Literal["wait", "fail"]
-Verify = Literal["size", "read_back", "server_hash"]
+from persado.settings.models.setting_values import IfBusy, IfExists, Verify
 
 
 @dataclass(frozen=True, kw_only=True)

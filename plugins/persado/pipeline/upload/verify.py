@@ -11,7 +11,7 @@ from persado.pipeline.site.errors import site_errors
 from persado.pipeline.site.extensions import server_sha256
 from persado.pipeline.site.files import opened, require_size
 from persado.pipeline.site.session import Session
-from persado.pipeline.upload.rules import Verify
+from persado.settings.models.setting_values import Verify
 
 BLOCK = 1 << 18
 WINDOW = 16 * BLOCK

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
 from persado.errors import ConfigurationError
 from persado.settings.fields import Strict, mistake
 from persado.settings.filenames.template import FilenameTemplate
+
+Encoding = Literal["none", "gzip", "zip", "tar", "tgz"]
+Compressor = Literal["isal", "zlib"]
+IfExists = Literal["replace", "fail"]
+IfBusy = Literal["wait", "fail"]
+Verify = Literal["size", "read_back", "server_hash"]
+OnEmpty = Literal["fail", "skip", "send"]
 
 
 class Split(Strict):
