@@ -11,6 +11,7 @@ from pathlib import Path
 
 from bench.project import site_of_bench
 from persado.pipeline.site.connect import connect
+from persado.pipeline.upload.plan import UploadPlan
 from persado.pipeline.upload.staged import Upload, upload
 
 
@@ -25,9 +26,7 @@ def main(path: str, inbox: str, port: str) -> None:
     upload(
         partial(connect, site_of_bench(port=int(port))),
         [Upload(f"{inbox}/uploaded", size, sha256, lambda: file.open("rb"))],
-        delivery_id="0123456789abcdef",
-        remote_folder=inbox,
-        done_path=None,
+        UploadPlan(delivery_id="0123456789abcdef", remote_folder=inbox),
     )
     print(json.dumps({"seconds": time.perf_counter() - begin, "bytes": size}))
 

@@ -17,14 +17,16 @@ from typing import Any
 
 from bench import DUCKDB_MEMORY, SITE
 from persado.pipeline import chained
-from persado.pipeline.encrypt.public_key import PublicKey, read_public_key
+from persado.pipeline.encrypt.public_key import read_public_key
 from persado.pipeline.names import Names
+from persado.pipeline.recipe import Recipe
 from persado.pipeline.rows.row_spec import Selection
 from persado.pipeline.site.connect import connect
 from persado.pipeline.site.reconnect import KeptSession
 from persado.pipeline.site.site import Site
 from persado.pipeline.stage.area import StageArea
-from persado.pipeline.streamed import Making, deliver
+from persado.pipeline.streamed import deliver
+from persado.pipeline.upload.plan import UploadPlan
 from persado.pipeline.upload.staged import Upload, upload
 from persado.pipeline.upload.streaming import StreamUpload
 from persado.settings.filenames.template import NameValues
@@ -63,35 +65,34 @@ def main(text: str) -> None:
     key = read_public_key(Path(job.key).read_bytes())
     connect_to = _driver(job.source)
     begin = time.perf_counter()
-    done = (_stream if job.how == "streamed" else _chain)(job, connect_to, settings, names, key)
+    done = (_stream if job.how == "streamed" else _chain)(job, connect_to, Recipe(names, key))
     print(json.dumps({"seconds": time.perf_counter() - begin, **done}))
 
 
-def _stream(job: Job, connect_to: Connect, settings: Settings, names: Names, key: PublicKey) -> dict[str, Any]:
+def _stream(job: Job, connect_to: Connect, recipe: Recipe) -> dict[str, Any]:
     def source() -> AbstractContextManager[Any]:
         return closing(connect_to(job.database))
 
     with closing(KeptSession(partial(connect, site_of_bench(), proven=True))) as session:
-        site = StreamUpload(session, delivery_id=_ID, remote_folder=job.inbox, done_path=None)
-        making = Making(names, settings, lambda name: f"{job.inbox}/{name}", key)
-        done = deliver(source, job.sql, Selection(), making, site, lambda rows: None, lambda rows, size: None)
+        site = StreamUpload(session, UploadPlan(delivery_id=_ID, remote_folder=job.inbox))
+        done = deliver(source, job.sql, Selection(), recipe, site, lambda rows: None, lambda rows, size: None)
     return {"rows": done.rows, "read_by": done.read_by}
 
 
-def _chain(job: Job, connect_to: Connect, settings: Settings, names: Names, key: PublicKey) -> dict[str, Any]:
+def _chain(job: Job, connect_to: Connect, recipe: Recipe) -> dict[str, Any]:
     area = StageArea(Path(job.stage), _ID)
     stages = [time.perf_counter()]
     with closing(connect_to(job.database)) as connection:
-        rows, read_by = chained.extract_stage(area, connection, job.sql, Selection(), settings, _ignore)
+        rows, read_by = chained.extract_stage(area, connection, job.sql, Selection(), recipe.settings, _ignore)
     stages.append(time.perf_counter())
-    files = chained.format_stage(area, rows, names, settings, _ignore)
+    files = chained.format_stage(area, rows, recipe, _ignore)
     stages.append(time.perf_counter())
-    files = chained.encode_stage(area, files, names, settings, _ignore)
+    files = chained.encode_stage(area, files, recipe, _ignore)
     stages.append(time.perf_counter())
-    files = chained.encrypt_stage(area, files, names, settings, key, None, _ignore)
+    files = chained.encrypt_stage(area, files, recipe, _ignore)
     stages.append(time.perf_counter())
     uploads = [Upload(f"{job.inbox}/{file.name}", file.bytes, file.sha256, partial(area.open, file)) for file in files]
-    upload(partial(connect, site_of_bench()), uploads, delivery_id=_ID, remote_folder=job.inbox, done_path=None)
+    upload(partial(connect, site_of_bench()), uploads, UploadPlan(delivery_id=_ID, remote_folder=job.inbox))
     stages.append(time.perf_counter())
     area.remove()
     seconds = [end - begin for begin, end in itertools.pairwise(stages)]

@@ -34,6 +34,7 @@ from persado.pipeline.encrypt.home import gnupg_home
 from persado.pipeline.site.connect import connect
 from persado.pipeline.site.site import Site
 from persado.pipeline.stage.receipt import DeliveredFile
+from persado.pipeline.upload.plan import UploadPlan
 
 __all__ = ["bench", "nothing_left_behind", "short_pauses", "spawner", "staged"]
 
@@ -159,7 +160,8 @@ def stream_to(to: Site) -> None:
         DeliveredFile(remote_path=f"/inbox/{file.name}", **file.model_dump(include={"name", "rows", "bytes", "sha256"}))
         for file in sent.artifacts
     ]
-    write_success_file(partial(connect, to, proven=True), "/inbox/out.csv.DONE", files, delivery_id=STREAMED)
+    plan = UploadPlan(delivery_id=STREAMED, remote_folder="/inbox", done_path="/inbox/out.csv.DONE")
+    write_success_file(partial(connect, to, proven=True), files, plan)
 
 
 def test_a_worker_killed_in_a_streamed_delivery(tmp_path: Path) -> None:

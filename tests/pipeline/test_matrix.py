@@ -27,6 +27,7 @@ from persado.pipeline.encrypt.public_key import PublicKey, read_public_key
 from persado.pipeline.format.columns import mixed
 from persado.pipeline.format.split import MEGABYTE
 from persado.pipeline.names import Names
+from persado.pipeline.recipe import Recipe
 from persado.pipeline.stage.area import StageArea
 from persado.pipeline.stage.arrow_file import ArrowWriter
 from persado.pipeline.stage.artifact import Artifact
@@ -143,10 +144,10 @@ def test_every_combination(index: int, key: PublicKey, private_key: str, pgp_hom
             files = [file.model_copy(update={"name": names.formatted(n)}) for n, file in enumerate(formatted, 1)]
             members = {names.member(file.name): read(area, file) for file in files}
             if encoding != "none":
-                files = [*chained.encode_stage(area, files, names, names.settings, ignore)]
+                files = [*chained.encode_stage(area, files, Recipe(names), ignore)]
             assert opener.unpack([read(area, file) for file in files], encoding, members) == members
             last = files[-1]
-            (message,) = chained.encrypt_stage(area, [last], names, names.settings, key, None, ignore)
+            (message,) = chained.encrypt_stage(area, [last], Recipe(names, key), ignore)
             assert message.name == f"{last.name}.pgp"
             assert opener.decrypt(read(area, message)) == read(area, last)
 
@@ -155,7 +156,7 @@ def formatted_and_cut(area: StageArea, text: Text, split: dict[str, int] | None)
     """Format the table, repeated until the split cuts it; look at every part."""
     names = Names(planned(text, split, "none"), VALUES)
     rows = extracted(area, text, split)
-    formatted = chained.format_stage(area, rows, names, names.settings, ignore)
+    formatted = chained.format_stage(area, rows, Recipe(names), ignore)
     check_cut([read(area, file) for file in formatted], text, rows.rows, split)
     return formatted
 

@@ -14,6 +14,7 @@ from support.streaming import ROWS, VALUES, settings, stream
 
 from persado.pipeline import chained
 from persado.pipeline.names import Names
+from persado.pipeline.recipe import Recipe
 from persado.pipeline.rows.row_spec import Selection
 from persado.pipeline.stage.area import StageArea
 from persado.settings.models.effective import Settings
@@ -32,9 +33,9 @@ def chain(area: StageArea, wanted: Settings) -> dict[str, bytes]:
     names = Names(wanted, VALUES)
     with closing(duckdb.connect()) as connection:
         extracted, _ = chained.extract_stage(area, connection, ROWS, Selection(), wanted, lambda rows, size: None)
-    files = chained.format_stage(area, extracted, names, wanted, lambda rows, size: None)
+    files = chained.format_stage(area, extracted, Recipe(names), lambda rows, size: None)
     if wanted.encoding != "none":
-        files = chained.encode_stage(area, files, names, wanted, lambda rows, size: None)
+        files = chained.encode_stage(area, files, Recipe(names), lambda rows, size: None)
     return {file.name: area.open(file).read() for file in files}
 
 

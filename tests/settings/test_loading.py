@@ -297,7 +297,7 @@ def test_a_contract_of_ones_own(tmp_path: Path) -> None:
     ],
 )
 def test_the_remote_folder_as_the_site_knows_it(written: str, path: str) -> None:
-    assert Settings(filename_template="a.csv", remote_folder=written).remote_path == path
+    assert Settings(filename_template="a.csv", remote_folder=written).remote_dir == path
 
 
 @pytest.mark.parametrize(
@@ -350,7 +350,7 @@ settings:
 
     assert weekly.settings.header is False
     assert (weekly.settings.null_text, weekly.settings.escape_character) == ("NULL", "\\")
-    assert weekly.settings.remote_path == "/From ACME"
+    assert weekly.settings.remote_dir == "/From ACME"
 
 
 def test_a_byte_order_mark_and_windows_line_ends_do_no_harm(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from persado.pipeline import chained
 from persado.pipeline.done.success_file import write_success_file
 from persado.pipeline.encrypt.public_key import PublicKey
 from persado.pipeline.names import Names
+from persado.pipeline.recipe import Recipe
 from persado.pipeline.rows.row_spec import Selection
 from persado.pipeline.site import connect as site
 from persado.pipeline.site import reconnect
@@ -29,6 +30,7 @@ from persado.pipeline.site.site import Site
 from persado.pipeline.stage.area import StageArea
 from persado.pipeline.stage.artifact import Artifact
 from persado.pipeline.stage.receipt import DeliveredFile
+from persado.pipeline.upload.plan import UploadPlan
 from persado.pipeline.upload.rules import SiteRules
 from persado.pipeline.upload.staged import Upload, upload
 from persado.settings.filenames.template import NameValues
@@ -68,6 +70,21 @@ class Chain:
         return Names(self.settings, NameValues(now=datetime(2026, 10, 7, tzinfo=UTC), orchestration="o", run_id="r"))
 
     @property
+    def recipe(self) -> Recipe:
+        """How the files are made."""
+        return Recipe(self.names, self.key)
+
+    @property
+    def plan(self) -> UploadPlan:
+        """Where the files go."""
+        return UploadPlan(
+            delivery_id=self.delivery_id,
+            remote_folder=self.remote_folder,
+            done_path=self.done_path,
+            rules=SiteRules.of(self.settings),
+        )
+
+    @property
     def done_path(self) -> str:
         """The path of the success file at the site."""
         return f"{self.remote_folder}/{self.names.done()}"
@@ -99,19 +116,17 @@ class Chain:
         return (file,)
 
     def _format(self, files: tuple[Artifact, ...]) -> tuple[Artifact, ...]:
-        return chained.format_stage(self._area, files[0], self.names, self.settings, lambda rows, size: None)
+        return chained.format_stage(self._area, files[0], self.recipe, lambda rows, size: None)
 
     def _encode(self, files: tuple[Artifact, ...]) -> tuple[Artifact, ...]:
         if self.settings.encoding == "none":
             return files
-        return chained.encode_stage(self._area, files, self.names, self.settings, lambda rows, size: None)
+        return chained.encode_stage(self._area, files, self.recipe, lambda rows, size: None)
 
     def _encrypt(self, files: tuple[Artifact, ...]) -> tuple[Artifact, ...]:
         if self.key is None:
             return files
-        return chained.encrypt_stage(
-            self._area, files, self.names, self.settings, self.key, None, lambda rows, size: None
-        )
+        return chained.encrypt_stage(self._area, files, self.recipe, lambda rows, size: None)
 
     def _upload(self, files: tuple[Artifact, ...]) -> tuple[Artifact, ...]:
         upload(
@@ -120,17 +135,13 @@ class Chain:
                 Upload(f"{self.remote_folder}/{file.name}", file.bytes, file.sha256, partial(self._area.open, file))
                 for file in files
             ],
-            delivery_id=self.delivery_id,
-            remote_folder=self.remote_folder,
-            done_path=self.done_path,
-            rules=SiteRules.of(self.settings),
+            self.plan,
         )
         return files
 
     def _success_file(self, files: tuple[Artifact, ...]) -> tuple[Artifact, ...]:
         write_success_file(
             _connect(self.site),
-            self.done_path,
             [
                 DeliveredFile(
                     name=file.name,
@@ -141,8 +152,7 @@ class Chain:
                 )
                 for file in files
             ],
-            delivery_id=self.delivery_id,
-            rules=SiteRules.of(self.settings),
+            self.plan,
         )
         self._area.remove()
         return files

@@ -12,10 +12,12 @@ import duckdb
 
 from persado.pipeline.encrypt.public_key import PublicKey
 from persado.pipeline.names import Names
+from persado.pipeline.recipe import Recipe
 from persado.pipeline.rows.row_spec import Selection
 from persado.pipeline.site.connect import connect
 from persado.pipeline.site.reconnect import KeptSession
-from persado.pipeline.streamed import Making, Streamed, deliver
+from persado.pipeline.streamed import Streamed, deliver
+from persado.pipeline.upload.plan import UploadPlan
 from persado.pipeline.upload.rules import SiteRules
 from persado.pipeline.upload.streaming import StreamUpload
 from persado.settings.filenames.template import NameValues
@@ -53,12 +55,10 @@ def stream(
         return nullcontext(connection) if connection is not None else closing(duckdb.connect())
 
     with closing(KeptSession(partial(connect, server.site(**site or {}), proven=True))) as session:
-        place = StreamUpload(
-            session,
+        plan = UploadPlan(
             delivery_id=DELIVERY,
             remote_folder=base,
             done_path=f"{base}/{names.done()}",
             rules=SiteRules.of(wanted),
         )
-        making = Making(names, wanted, lambda name: f"{base}/{name}", key)
-        return deliver(source, sql, Selection(), making, place, judge, on_progress)
+        return deliver(source, sql, Selection(), Recipe(names, key), StreamUpload(session, plan), judge, on_progress)

@@ -16,7 +16,7 @@ from persado.pipeline.site.reconnect import Connect
 from persado.pipeline.site.site import DEFAULT_HOST, DEFAULT_PORT, Site
 from persado.settings import Destination, load
 from persado.settings.files.folder import read_folder
-from persado.settings.models.effective import remote_path
+from persado.settings.models.effective import unescaped
 
 _UNDEFINED = "no such connection"
 
@@ -74,10 +74,10 @@ def remote_folders() -> Iterator[RemoteFolder]:
     seen = set()
     for name, written in read_folder(folder, "destinations", Destination).files.items():
         destination = written.model
-        seen.add(RemoteFolder(destination.connection, name, remote_path(destination.settings.remote_folder)))
+        seen.add(RemoteFolder(destination.connection, name, unescaped(destination.settings.remote_folder)))
     for delivery in load(folder).deliveries.values():
         connection, name = delivery.destination.connection, delivery.destination_name
-        seen.add(RemoteFolder(connection, name, delivery.settings.remote_path))
+        seen.add(RemoteFolder(connection, name, delivery.settings.remote_dir))
     yield from sorted(seen, key=lambda found: (found.destination, found.path))
 
 

@@ -55,7 +55,7 @@ def _facts(delivery: Delivery) -> Iterator[tuple[str, str]]:
     yield "Columns by", _named(delivery.data_template_name, template.description)
     yield "Where", _named(delivery.destination_name, delivery.destination.description)
     yield "Connection", _code(delivery.destination.connection)
-    yield "Remote folder", _code(settings.remote_path)
+    yield "Remote folder", _code(settings.remote_dir)
     yield "File", _code(settings.filename_template)
     key = settings.model_dump()["pgp_public_key"]
     yield "Encrypted to", _code(as_yaml(key)) if key else "nobody: not encrypted"

@@ -11,10 +11,11 @@ from persado.connections.source import open_source
 from persado.hooks import PersadoHook
 from persado.operators.progress import Progress
 from persado.pipeline.names import Names
+from persado.pipeline.recipe import Recipe
 from persado.pipeline.site.reconnect import KeptSession
 from persado.pipeline.stage.receipt import Handover
-from persado.pipeline.streamed import Making, deliver
-from persado.pipeline.upload.rules import SiteRules
+from persado.pipeline.streamed import deliver
+from persado.pipeline.upload.plan import UploadPlan
 from persado.pipeline.upload.streaming import StreamUpload
 
 if TYPE_CHECKING:
@@ -48,25 +49,16 @@ class PersadoDeliverOperator(PersadoExtractOperator):
     def run_stage(self, context: Context, progress: Progress) -> Handover:
         """Check what can be checked, then let the rows flow to the site."""
         begun = self.begin(context, progress)
-        names = Names(self.settings, begun.values)
-        making = Making(names, self.settings, self.remote_path, begun.key, begun.signing)
+        recipe = Recipe(Names(self.settings, begun.values), begun.key, begun.signing)
+        plan = UploadPlan.of(recipe.names, begun.delivery_id)
         warnings: list[str] = []
         with closing(KeptSession(PersadoHook(self.persado_conn_id).session)) as session:
-            site = StreamUpload(
-                session,
-                delivery_id=begun.delivery_id,
-                remote_folder=self.settings.remote_path,
-                done_path=self.remote_path(names.done()),
-                done_follows=bool(self.settings.success_file),
-                part_path=self.part_path(names),
-                rules=SiteRules.of(self.settings),
-            )
             done = deliver(
                 partial(open_source, self.conn_id),
                 self.sql,
                 self.selection,
-                making,
-                site,
+                recipe,
+                StreamUpload(session, plan),
                 lambda rows: warnings.extend(self.judge(context, rows)),
                 progress.add,
             )

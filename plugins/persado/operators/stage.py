@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import posixpath
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +19,7 @@ from persado.pipeline.names import Names
 from persado.pipeline.rows.guards import EmptyResult
 from persado.pipeline.stage.area import StageArea
 from persado.pipeline.stage.receipt import DeliveredFile, Handover, Receipt, StageRecord
+from persado.pipeline.upload.plan import UploadPlan
 from persado.settings import Settings
 from persado.settings.filenames.template import NameValues
 
@@ -103,26 +103,21 @@ class PersadoStageOperator(PersadoOperator):
         """Give the delivery's folder in the stage area."""
         return StageArea(stage_root(), handover.delivery_id)
 
-    def remote_path(self, name: str) -> str:
-        """Give the full path at the site of a name below the remote folder."""
-        return posixpath.join(self.settings.remote_path, name)
+    def plan(self, handover: Handover) -> UploadPlan:
+        """Return where the files of this delivery go."""
+        return UploadPlan.of(self.names(handover), handover.delivery_id)
 
     def done_path(self, handover: Handover) -> str | None:
-        """Give the full path of the success file; None where there is to be none."""
-        return self.remote_path(self.names(handover).done()) if self.settings.success_file else None
-
-    def part_path(self, names: Names) -> Callable[[int], str] | None:
-        """Give what tells the full path of a part by its number; None where no parts lie at the site."""
-        if self.settings.split is None or names.one_archive:
-            return None
-        return lambda number: self.remote_path(names.sent(names.formatted(number)))
+        """Return the full path of the success file; None where none is written."""
+        return self.plan(handover).done_path if self.settings.success_file else None
 
     def delivered_files(self, handover: Handover) -> tuple[DeliveredFile, ...]:
         """Say where each file stands at the site."""
+        plan = self.plan(handover)
         return tuple(
             DeliveredFile(
                 name=file.name,
-                remote_path=self.remote_path(file.name),
+                remote_path=plan.remote_path(file.name),
                 rows=file.rows,
                 bytes=file.bytes,
                 sha256=file.sha256,

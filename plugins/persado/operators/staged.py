@@ -9,6 +9,7 @@ from persado.connections.keys import public_key, signing_key
 from persado.connections.options import config_dir
 from persado.operators.progress import Progress
 from persado.pipeline import chained
+from persado.pipeline.recipe import Recipe
 from persado.pipeline.stage.receipt import Handover
 
 if TYPE_CHECKING:
@@ -24,9 +25,7 @@ class PersadoFormatOperator(PersadoStageOperator):
     def run_stage(self, context: Context, progress: Progress) -> Handover:
         """Format the rows."""
         before = self.handover()
-        files = chained.format_stage(
-            self.area(before), before.artifacts[0], self.names(before), self.settings, progress.add
-        )
+        files = chained.format_stage(self.area(before), before.artifacts[0], Recipe(self.names(before)), progress.add)
         return before.model_copy(update={"artifacts": files})
 
 
@@ -38,9 +37,7 @@ class PersadoEncodeOperator(PersadoStageOperator):
     def run_stage(self, context: Context, progress: Progress) -> Handover:
         """Encode the files."""
         before = self.handover()
-        files = chained.encode_stage(
-            self.area(before), before.artifacts, self.names(before), self.settings, progress.add
-        )
+        files = chained.encode_stage(self.area(before), before.artifacts, Recipe(self.names(before)), progress.add)
         return before.model_copy(update={"artifacts": files})
 
 
@@ -66,10 +63,7 @@ class PersadoEncryptOperator(PersadoStageOperator):
         files = chained.encrypt_stage(
             self.area(before),
             before.artifacts,
-            self.names(before),
-            self.settings,
-            key,
-            signing_key(self.settings),
+            Recipe(self.names(before), key, signing_key(self.settings)),
             progress.add,
         )
         return before.model_copy(update={"artifacts": files, "key_fingerprint": key.fingerprint})

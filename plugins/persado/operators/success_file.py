@@ -8,7 +8,6 @@ from persado.hooks import PersadoHook
 from persado.operators.progress import Progress
 from persado.pipeline.done.success_file import manifest, write_success_file
 from persado.pipeline.stage.receipt import Handover
-from persado.pipeline.upload.rules import SiteRules
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -23,19 +22,17 @@ class PersadoSuccessFileOperator(PersadoUploadOperator):
     def run_stage(self, context: Context, progress: Progress) -> Handover:
         """Write the success file, then empty the delivery's stage area."""
         before = self.handover()
-        done_path = self.remote_path(self.names(before).done())
+        plan = self.plan(before)
         files = self.delivered_files(before)
         content = b""
         if self.settings.success_file == "manifest":
             content = manifest(files, delivery_id=before.delivery_id, key_fingerprint=before.key_fingerprint)
         write_success_file(
             PersadoHook(self.persado_conn_id).session,
-            done_path,
             files,
-            delivery_id=before.delivery_id,
+            plan,
             content=content,
-            rules=SiteRules.of(self.settings),
             on_complete=self.area(before).remove,
         )
-        self.log.info("%s is in place: %s rows in %s file(s) are delivered", done_path, before.rows, len(files))
+        self.log.info("%s is in place: %s rows in %s file(s) are delivered", plan.done_path, before.rows, len(files))
         return before

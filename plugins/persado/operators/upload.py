@@ -11,7 +11,7 @@ from persado.operators.progress import Progress
 from persado.operators.upload_state import upload_state
 from persado.pipeline.done.success_file import require_delivered
 from persado.pipeline.stage.receipt import Handover
-from persado.pipeline.upload.rules import SiteRules
+from persado.pipeline.upload.plan import UploadPlan
 from persado.pipeline.upload.staged import Upload, upload
 
 if TYPE_CHECKING:
@@ -44,23 +44,18 @@ class PersadoUploadOperator(PersadoStageOperator):
     def run_stage(self, context: Context, progress: Progress) -> Handover:
         """Upload the files."""
         before = self.handover()
-        area, names = self.area(before), self.names(before)
+        area, plan = self.area(before), self.plan(before)
         if not area.holds(before.artifacts):
-            return self._look_at_delivered(before)
+            return self._look_at_delivered(before, plan)
         files = [
-            Upload(self.remote_path(file.name), file.bytes, file.sha256, partial(area.open, file))
+            Upload(plan.remote_path(file.name), file.bytes, file.sha256, partial(area.open, file))
             for file in before.artifacts
         ]
         with upload_state(context, self.log) as state:
             upload(
                 PersadoHook(self.persado_conn_id).session,
                 files,
-                delivery_id=before.delivery_id,
-                remote_folder=self.settings.remote_path,
-                done_path=self.remote_path(names.done()),
-                done_follows=bool(self.settings.success_file),
-                part_path=self.part_path(names),
-                rules=SiteRules.of(self.settings),
+                plan,
                 on_bytes=partial(progress.add, 0),
                 on_offset=state.note,
                 on_complete=area.remove,
@@ -69,10 +64,10 @@ class PersadoUploadOperator(PersadoStageOperator):
             self.log.info("%s: %s bytes, complete", file.remote_path, f"{file.size:,}")
         return before
 
-    def _look_at_delivered(self, before: Handover) -> Handover:
+    def _look_at_delivered(self, before: Handover, plan: UploadPlan) -> Handover:
         """See whether a delivery whose staged files are gone has arrived: a finished one may be cleared, too."""
         files = self.delivered_files(before)
         self.log.info("no staged files: looking whether all of them are at the site already")
-        require_delivered(PersadoHook(self.persado_conn_id).session, files, SiteRules.of(self.settings))
+        require_delivered(PersadoHook(self.persado_conn_id).session, files, plan.rules)
         self.log.info("all %s file(s) are at the site, byte by byte; nothing was sent", len(files))
         return before

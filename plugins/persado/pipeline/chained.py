@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from operator import itemgetter
 from typing import Any, BinaryIO
 
-from persado.pipeline.encode.compress import Compression
-from persado.pipeline.encode.encode import encoded
-from persado.pipeline.encrypt.encrypt import encrypted
-from persado.pipeline.encrypt.public_key import PublicKey
-from persado.pipeline.encrypt.signing_key import SigningKey
 from persado.pipeline.extract.engines import FormattedText, formatted_directly
 from persado.pipeline.extract.read import extract
 from persado.pipeline.format.delimited import header
 from persado.pipeline.format.split import parts
-from persado.pipeline.names import Names
+from persado.pipeline.recipe import OnProgress, Recipe
 from persado.pipeline.rows.row_spec import Selection, selected
 from persado.pipeline.stage.area import StageArea
 from persado.pipeline.stage.arrow_file import ArrowWriter, read_batches
@@ -26,9 +21,6 @@ from persado.settings.models.effective import Settings
 BLOCK = 1 << 20
 
 _TEXT = "extract-text"
-
-OnProgress = Callable[[int, int], None]
-"""Told how many more rows and bytes were done."""
 
 
 def extract_stage(
@@ -74,16 +66,15 @@ def _keep_text(area: StageArea, text: FormattedText, on_progress: OnProgress) ->
     return area.artifact(_TEXT, sink, name="", rows=rows)
 
 
-def format_stage(
-    area: StageArea, extracted: Artifact, names: Names, settings: Settings, on_progress: OnProgress
-) -> tuple[Artifact, ...]:
+def format_stage(area: StageArea, extracted: Artifact, recipe: Recipe, on_progress: OnProgress) -> tuple[Artifact, ...]:
     """Write the rows as delimited text: one file, or the parts of a split output."""
+    names = recipe.names
     if extracted.uri.endswith(f"/{_TEXT}"):
         return (extracted.model_copy(update={"name": names.formatted(1)}),)
     artifacts = []
     with area.open(extracted) as source:
         columns, batches = read_batches(source)
-        for part, blocks in itertools.groupby(parts(batches, columns, settings), key=itemgetter(0)):
+        for part, blocks in itertools.groupby(parts(batches, columns, recipe.settings), key=itemgetter(0)):
             rows = 0
             with area.create(file := f"format-{part:07d}") as sink:
                 for _, count, text in blocks:
@@ -95,21 +86,14 @@ def format_stage(
 
 
 def encode_stage(
-    area: StageArea, formatted: Sequence[Artifact], names: Names, settings: Settings, on_progress: OnProgress
+    area: StageArea, formatted: Sequence[Artifact], recipe: Recipe, on_progress: OnProgress
 ) -> tuple[Artifact, ...]:
     """Compress each file, or put all of them into one archive."""
+    names = recipe.names
     groups = [(names.archive(), formatted)] if names.one_archive else [(file.name, [file]) for file in formatted]
     artifacts = []
     for number, (name, members) in enumerate(groups, 1):
-        with (
-            area.create(file := f"encode-{number:07d}") as sink,
-            encoded(
-                sink,
-                settings.encoding,
-                compression=Compression(settings.compressor, settings.compression_level),
-                zip64=settings.zip64,
-            ) as archive,
-        ):
+        with area.create(file := f"encode-{number:07d}") as sink, recipe.encode(sink) as archive:
             for member in members:
                 with archive.member(names.member(member.name), member.bytes) as target:
                     _copy(area, member, target, on_progress)
@@ -118,23 +102,14 @@ def encode_stage(
 
 
 def encrypt_stage(
-    area: StageArea,
-    encoded_files: Sequence[Artifact],
-    names: Names,
-    settings: Settings,
-    key: PublicKey,
-    signing: SigningKey | None,
-    on_progress: OnProgress,
+    area: StageArea, encoded: Sequence[Artifact], recipe: Recipe, on_progress: OnProgress
 ) -> tuple[Artifact, ...]:
     """Encrypt each file to the receiver's key."""
     artifacts = []
-    for number, clear in enumerate(encoded_files, 1):
-        with (
-            area.create(file := f"encrypt-{number:07d}") as sink,
-            encrypted(sink, key, armor=settings.pgp_armor, signing=signing) as target,
-        ):
+    for number, clear in enumerate(encoded, 1):
+        with area.create(file := f"encrypt-{number:07d}") as sink, recipe.encrypt(sink) as target:
             _copy(area, clear, target, on_progress)
-        artifacts.append(area.artifact(file, sink, name=names.sent(clear.name), rows=clear.rows))
+        artifacts.append(area.artifact(file, sink, name=recipe.names.sent(clear.name), rows=clear.rows))
     return tuple(artifacts)
 
 

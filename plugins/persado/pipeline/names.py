@@ -45,6 +45,19 @@ class Names:
             return name
         return posixpath.join(self._render(settings.split_directory_template), name)
 
+    @property
+    def sends_parts(self) -> bool:
+        """Whether the parts of a split output lie at the site as files of their own."""
+        return self.settings.split is not None and not self.one_archive
+
+    def part(self, number: int) -> str:
+        """
+        Return the name of a part at the site.
+
+        :param number: the part's number, counted from 1
+        """
+        return self.sent(self.formatted(number))
+
     def archive(self) -> str:
         """Give the name of the archive that holds all the parts of a split output."""
         return self._render(self.settings.split_directory_template or self.settings.filename_template)
@@ -59,7 +72,7 @@ class Names:
 
     def first(self) -> str:
         """Give the name at the site of the only file, of the first part, or of the archive that holds all parts."""
-        return self.sent(self.archive() if self.one_archive else self.formatted(1))
+        return self.sent(self.archive()) if self.one_archive else self.part(1)
 
     def done(self) -> str:
         """

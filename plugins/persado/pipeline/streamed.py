@@ -12,37 +12,27 @@ import logging
 import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
 
-from persado.pipeline.encode.compress import Compression
-from persado.pipeline.encode.encode import Encoder, encoded
-from persado.pipeline.encrypt.encrypt import encrypted
-from persado.pipeline.encrypt.public_key import PublicKey
-from persado.pipeline.encrypt.signing_key import SigningKey
+from persado.pipeline.encode.encode import Encoder
 from persado.pipeline.extract.engines import formatted_text
 from persado.pipeline.flow import Flow, flow
 from persado.pipeline.format.split import Block
-from persado.pipeline.names import Names
+from persado.pipeline.recipe import OnProgress, Recipe
 from persado.pipeline.rows.row_spec import Selection
 from persado.pipeline.site.errors import ConnectionLostError
 from persado.pipeline.site.reconnect import ATTEMPTS, pause_after
 from persado.pipeline.stage.artifact import Artifact, Sink
 from persado.pipeline.stage.spool import spool
 from persado.pipeline.upload.streaming import StreamUpload
-from persado.settings.models.effective import Settings
 
 GRACE = 3.0
 """Seconds that a delivery that was cancelled has to tidy up at the site: Airflow kills a task after five."""
 
-_COMPRESSED, _TARS = ("gzip", "zip", "tgz"), ("tar", "tgz")
-
 _LOG = logging.getLogger(__name__)
-
-OnProgress = Callable[[int, int], None]
-"""Told how many more rows and bytes of text there are."""
 
 
 @dataclass(frozen=True)
@@ -60,25 +50,6 @@ class Streamed:
     read_by: str
 
 
-@dataclass(frozen=True)
-class Making:
-    """
-    How files are made.
-
-    :param names: how they are called
-    :param settings: the effective settings
-    :param remote_path: gives the full path at the site of a name
-    :param key: whom to encrypt to; None for nobody
-    :param signing: an own key to sign with
-    """
-
-    names: Names
-    settings: Settings
-    remote_path: Callable[[str], str]
-    key: PublicKey | None = None
-    signing: SigningKey | None = None
-
-
 Source = Callable[[], AbstractContextManager[Any]]
 """Opens a DB-API connection, closed at the end."""
 
@@ -87,7 +58,7 @@ def deliver(
     source: Source,
     sql: str,
     selection: Selection,
-    making: Making,
+    recipe: Recipe,
     site: StreamUpload,
     judge: Callable[[int], None],
     on_progress: OnProgress,
@@ -100,7 +71,7 @@ def deliver(
     :param source: opens the database
     :param sql: one statement that gives rows
     :param selection: what the data template says about rows
-    :param making: how the files are made
+    :param recipe: how the files are made
     :param site: where they go
     :param judge: gets the number of rows when all of them were read, and raises what stops the delivery
     :param on_progress: told how far it is
@@ -110,9 +81,9 @@ def deliver(
     try:
         while True:
             # What the site refuses is known before the query runs.
-            site.begin(making.remote_path(making.names.first()))
+            site.begin(site.plan.remote_path(recipe.names.first()))
             try:
-                done = _stream(source, sql, selection, making, site, judge, on_progress)
+                done = _stream(source, sql, selection, recipe, site, judge, on_progress)
                 break
             except ConnectionLostError as error:
                 lost += 1
@@ -130,7 +101,7 @@ def _stream(
     source: Source,
     sql: str,
     selection: Selection,
-    making: Making,
+    recipe: Recipe,
     site: StreamUpload,
     judge: Callable[[int], None],
     on_progress: OnProgress,
@@ -145,59 +116,39 @@ def _stream(
             if threading.get_ident() != reading:
                 _interrupt(connection)
 
-        with flow(stopped) as stages, formatted_text(connection, sql, selection, making.settings) as text:
+        with flow(stopped) as stages, formatted_text(connection, sql, selection, recipe.settings) as text:
             # The site waits for nothing: a file is begun there when its first rows are at hand.
             blocks = itertools.chain([*itertools.islice(text.blocks, 2)], text.blocks)
-            artifacts = tuple(_files(blocks, making, site, stages, on_progress))
+            artifacts = tuple(_files(blocks, recipe, site, stages, on_progress))
             rows = sum(artifact.rows for artifact in artifacts)
             judge(rows)
             return Streamed(artifacts, rows, text.read_by)
 
 
 def _files(
-    blocks: Iterable[Block], making: Making, site: StreamUpload, stages: Flow, on_progress: OnProgress
+    blocks: Iterable[Block], recipe: Recipe, site: StreamUpload, stages: Flow, on_progress: OnProgress
 ) -> Iterator[Artifact]:
     """Send each part as a file, or all of them in one archive."""
-    names, settings = making.names, making.settings
+    names = recipe.names
     parts = ((names.formatted(part), group) for part, group in itertools.groupby(blocks, key=itemgetter(0)))
     files: Iterable[tuple[str, Iterable[tuple[str, Iterable[Block]]]]]
     files = [(names.archive(), parts)] if names.one_archive else ((part[0], [part]) for part in parts)
     for file, members in files:
         name = names.sent(file)
-        path, rows = making.remote_path(name), 0
-        with site.file(path, stages) as sink, _encoder(sink, making, stages) as encoder:
+        path, rows = site.plan.remote_path(name), 0
+        with site.file(path, stages) as sink, recipe.make(sink, stages) as encoder:
             for member, group in members:
-                rows += _member(encoder, names.member(member), group, settings, stages, on_progress)
+                rows += _member(encoder, names.member(member), group, recipe, stages, on_progress)
         yield Artifact(uri=path, name=name, rows=rows, bytes=sink.bytes, sha256=sink.sha256)
 
 
-@contextmanager
-def _encoder(sink: Sink, making: Making, stages: Flow) -> Iterator[Encoder]:
-    """Encode and encrypt."""
-    settings = making.settings
-    with ExitStack() as stack:
-        if making.key is not None:
-            # gpg is a process of its own, and a thread takes its output to the site.
-            sink = stack.enter_context(encrypted(sink, making.key, armor=settings.pgp_armor, signing=making.signing))
-        elif settings.encoding in _COMPRESSED:
-            sink = stack.enter_context(stages.ahead(sink))
-        yield stack.enter_context(
-            encoded(
-                sink,
-                settings.encoding,
-                compression=Compression(settings.compressor, settings.compression_level),
-                zip64=settings.zip64,
-            )
-        )
-
-
 def _member(
-    encoder: Encoder, name: str, blocks: Iterable[Block], settings: Settings, stages: Flow, on_progress: OnProgress
+    encoder: Encoder, name: str, blocks: Iterable[Block], recipe: Recipe, stages: Flow, on_progress: OnProgress
 ) -> int:
     """Write the text of a file or a part, in another thread than the one that reads the rows; give the rows."""
     rows = 0
     with ExitStack() as stack:
-        if settings.encoding in _TARS:
+        if recipe.format.needs_sizes:
             _LOG.info(
                 "%s: a tar file says how large its members are before they come, so that this text rests in a file "
                 "without a name in %s, encrypted with a key that never leaves this process",

@@ -25,7 +25,7 @@ def preview_text(
     """
     sections = (
         (f"Preview of {orchestration}: nothing is sent", ()),
-        (f"Files, by the connection {connection}", list(_files(preview, settings.remote_path))),
+        (f"Files, by the connection {connection}", list(_files(preview, settings.remote_dir))),
         ("Columns", list(_columns(preview))),
         ("Settings", [table(effective_settings(settings, origins))]),
         (_rows_title(preview), [preview.text.removesuffix("\n")] if preview.text else ["  none can be shown"]),
@@ -36,15 +36,15 @@ def preview_text(
     return "\n\n".join("\n".join([title, *lines]) for title, lines in shown) + "\n"
 
 
-def _files(preview: Preview, remote_path: str) -> Iterator[str]:
+def _files(preview: Preview, remote_dir: str) -> Iterator[str]:
     for name in preview.files:
-        yield f"  {posixpath.join(remote_path, name)}"
+        yield f"  {posixpath.join(remote_dir, name)}"
     if len(preview.files) > 1:
         yield "  and so on, as many parts as it takes"
     if preview.members:
         yield f"  which holds {', '.join(preview.members)} and so on"
     if preview.done is not None:
-        yield f"  {posixpath.join(remote_path, preview.done)}, last"
+        yield f"  {posixpath.join(remote_dir, preview.done)}, last"
 
 
 def _columns(preview: Preview) -> Iterator[str]:

@@ -17,6 +17,7 @@ from persado.errors import RejectedError, TransientError
 from persado.pipeline.done.success_file import write_success_file
 from persado.pipeline.site.connect import connect
 from persado.pipeline.stage.receipt import DeliveredFile
+from persado.pipeline.upload.plan import UploadPlan
 from persado.pipeline.upload.staged import temporary_path
 from persado.pipeline.upload.temporary_names import lock_path
 
@@ -36,7 +37,10 @@ def inbox(tmp_path: Path) -> Path:
 
 def write(server: SftpServer | Sshd, sizes: dict[str, int], done: str = "a.csv.DONE") -> None:
     files = [delivered(server.remote(f"inbox/{name}"), b"x" * size) for name, size in sizes.items()]
-    write_success_file(partial(connect, server.site()), server.remote(f"inbox/{done}"), files, delivery_id=DELIVERY)
+    plan = UploadPlan(
+        delivery_id=DELIVERY, remote_folder=server.remote("inbox"), done_path=server.remote(f"inbox/{done}")
+    )
+    write_success_file(partial(connect, server.site()), files, plan)
 
 
 def delivered(path: str, content: bytes) -> DeliveredFile:

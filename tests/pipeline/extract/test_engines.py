@@ -24,6 +24,7 @@ from persado.pipeline.extract.engines import formatted_text
 from persado.pipeline.extract.read import extract
 from persado.pipeline.format.split import parts
 from persado.pipeline.names import Names
+from persado.pipeline.recipe import Recipe
 from persado.pipeline.rows.row_spec import Selection, selected
 from persado.pipeline.stage.area import StageArea
 from persado.settings.models.columns import Column
@@ -238,7 +239,7 @@ def test_a_chained_delivery_keeps_the_text_that_the_database_wrote(
     area, sql = StageArea(tmp_path, "x"), "SELECT i, ' a' AS b FROM generate_series(1, 60000) AS t(i)"
     names = Names(settings(**wanted), VALUES)
     extracted, read_by = chained.extract_stage(area, pg, sql, Selection(), settings(**wanted), lambda rows, size: None)
-    files = chained.format_stage(area, extracted, names, settings(**wanted), lambda rows, size: None)
+    files = chained.format_stage(area, extracted, Recipe(names), lambda rows, size: None)
     assert (read_by, files[0].uri == extracted.uri) == ((COPIED, True) if not wanted else (BY_ARROW, False))
     sizes = [50_000, 10_000] if "split" in wanted else [60_000]
     assert [file.rows for file in files] == sizes

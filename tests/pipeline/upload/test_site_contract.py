@@ -32,7 +32,7 @@ from persado.pipeline.site.extensions import free_bytes
 from persado.pipeline.upload import staged as upload
 from persado.pipeline.upload import transfer
 from persado.pipeline.upload import verify as verification
-from persado.pipeline.upload.lock_file import Holder, fingerprint
+from persado.pipeline.upload.lock_file import Holder, files_digest
 from persado.pipeline.upload.temporary_names import lock_path, temporary_path
 from persado.settings.models.quirks import Quirks
 
@@ -374,7 +374,7 @@ def test_what_the_killed_try_has_put_in_place_is_its_own(if_exists: str, server:
     (inbox / "sub").mkdir()
     (inbox / "a.csv").write_bytes(LARGE)
     Path(temporary(str(inbox / "sub" / "b.csv"), 2, SMALL)).write_bytes(SMALL)
-    placing = fingerprint((file.remote_path, file.sha256) for file in delivered(server, FILES))
+    placing = files_digest((file.remote_path, file.sha256) for file in delivered(server, FILES))
     lock = Path(lock_path(server.remote("inbox/a.csv")))
     (inbox / lock.name).write_bytes(Holder(DELIVERY, "killed", placing).write())
     with fails(RejectedError, "inbox/a.csv is at the site already"):

@@ -30,6 +30,7 @@ from persado.pipeline.site.connect import connect
 from persado.pipeline.site.reconnect import ATTEMPTS
 from persado.pipeline.upload import lock as site_lock
 from persado.pipeline.upload.lock_file import Holder
+from persado.pipeline.upload.plan import UploadPlan
 from persado.pipeline.upload.staged import Upload, upload
 from persado.pipeline.upload.temporary_names import lock_path
 from persado.pipeline.upload.transfer import BLOCK, TAIL
@@ -208,7 +209,7 @@ def test_a_source_that_fails_is_no_fault_of_the_site(folder: Path) -> None:
 
     file = Upload("/inbox/a.csv", 1, digest(b"x"), Broken)
     with SftpServer(folder) as server, pytest.raises(OSError, match="Input/output error"):
-        upload(partial(connect, server.site()), [file], delivery_id=DELIVERY, remote_folder="/inbox", done_path=None)
+        upload(partial(connect, server.site()), [file], UploadPlan(delivery_id=DELIVERY, remote_folder="/inbox"))
     assert contents(folder) == {}
 
 
@@ -691,7 +692,7 @@ def test_a_site_that_was_never_reached_is_not_asked_again_and_again(folder: Path
         site = server.site()
     with fails(TransientError, "nothing answers there", within=10):
         file = Upload("/inbox/a.csv", 0, digest(b""), io.BytesIO)
-        upload(partial(connect, site), [file], delivery_id=DELIVERY, remote_folder="/inbox", done_path=None)
+        upload(partial(connect, site), [file], UploadPlan(delivery_id=DELIVERY, remote_folder="/inbox"))
 
 
 def test_an_old_file_of_the_same_size_is_never_taken_for_the_new_one(folder: Path) -> None:

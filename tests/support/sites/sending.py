@@ -18,6 +18,7 @@ from support.sites.sshd import Sshd
 from persado.pipeline.done.success_file import manifest, write_success_file
 from persado.pipeline.site.connect import connect
 from persado.pipeline.stage.receipt import DeliveredFile
+from persado.pipeline.upload.plan import UploadPlan
 from persado.pipeline.upload.rules import SiteRules
 from persado.pipeline.upload.staged import Upload, upload
 from persado.pipeline.upload.temporary_names import temporary_path
@@ -70,12 +71,14 @@ def send(
     upload(
         partial(connect, server.site(**site or {}), proven=True),
         uploads,
-        delivery_id=delivery_id,
-        remote_folder=base,
-        done_path=f"{base}/{done}" if done else None,
-        done_follows=done_follows,
-        part_path=part_path,
-        rules=SiteRules(**rules),
+        UploadPlan(
+            delivery_id=delivery_id,
+            remote_folder=base,
+            done_path=f"{base}/{done}" if done else None,
+            done_follows=done_follows,
+            part_path=part_path,
+            rules=SiteRules(**rules),
+        ),
         on_bytes=on_bytes,
     )
 
@@ -93,11 +96,14 @@ def finish(
     sent = delivered(server, files)
     write_success_file(
         partial(connect, server.site(), proven=True),
-        server.remote(f"inbox/{done}"),
         sent,
-        delivery_id=delivery_id,
+        UploadPlan(
+            delivery_id=delivery_id,
+            remote_folder=server.remote("inbox"),
+            done_path=server.remote(f"inbox/{done}"),
+            rules=SiteRules(**rules),
+        ),
         content=manifest(sent, delivery_id=delivery_id, key_fingerprint="AB" * 20) if with_manifest else b"",
-        rules=SiteRules(**rules),
     )
 
 

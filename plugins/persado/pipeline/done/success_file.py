@@ -14,7 +14,8 @@ from persado.pipeline.site.reconnect import Connect, reconnecting
 from persado.pipeline.site.session import Session
 from persado.pipeline.stage.receipt import DeliveredFile
 from persado.pipeline.upload.lock import SiteLock
-from persado.pipeline.upload.lock_file import fingerprint
+from persado.pipeline.upload.lock_file import files_digest
+from persado.pipeline.upload.plan import UploadPlan
 from persado.pipeline.upload.rename import removed_on_error, rename
 from persado.pipeline.upload.rules import SiteRules
 from persado.pipeline.upload.temporary_names import temporary_path
@@ -31,30 +32,28 @@ _LOG = logging.getLogger(__name__)
 
 def write_success_file(
     connect: Connect,
-    done_path: str,
     files: Sequence[DeliveredFile],
+    plan: UploadPlan,
     *,
-    delivery_id: str,
     content: bytes = b"",
-    rules: SiteRules | None = None,
     on_complete: Callable[[], None] = lambda: None,
 ) -> None:
     """
     Write the ``.DONE``, after a last look at every file that it vouches for.
 
     :param connect: opens a session; used again where a connection is lost
-    :param done_path: the absolute path of the ``.DONE`` file
     :param files: every file of the delivery
-    :param delivery_id: what marks the temporary name
+    :param plan: where it goes
     :param content: what it holds: nothing, or the :func:`manifest`
-    :param rules: how the site is to be treated
     :param on_complete: called when it is in place, before another delivery may replace the files
     :raises RejectedError: if a file is gone, or is another one's by now
     :raises TransientError: if a file has another size, or the connection fails
     """
-    rules = rules or SiteRules()
+    done_path, delivery_id, rules = plan.done_path, plan.delivery_id, plan.rules
+    if done_path is None:
+        raise TypeError("the plan has no path for the success file")
     lock = SiteLock(files[0].remote_path, delivery_id, rules)
-    contents = fingerprint((file.remote_path, file.sha256) for file in files)
+    contents = files_digest((file.remote_path, file.sha256) for file in files)
     temporary = temporary_path(done_path, delivery_id, 0, hidden=rules.quirks.hidden_names)
 
     def write(session: Session) -> None:

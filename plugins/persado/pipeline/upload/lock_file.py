@@ -17,7 +17,7 @@ class Holder:
 
     :param delivery: the delivery that holds it; empty where that cannot be read
     :param attempt: which try of the delivery
-    :param placing: what its files are, by :func:`fingerprint`, once it has begun to give final names
+    :param placing: what its files are, by :func:`files_digest`, once it has begun to give final names
     :param placed: how many of them have theirs, where the try lived to say so
     :param given_up: whether the try has failed and the lock may be taken
     :param finishing: whether the success file was written, and only its final name was still to come
@@ -43,7 +43,7 @@ class Holder:
         return json.dumps(asdict(self)).ljust(LENGTH).encode()
 
 
-def fingerprint(files: Iterable[tuple[str, str]]) -> str:
+def files_digest(files: Iterable[tuple[str, str]]) -> str:
     """
     Tell one set of files from any other.
 

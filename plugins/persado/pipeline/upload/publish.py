@@ -14,9 +14,9 @@ from persado.errors import RejectedError, TransientError
 from persado.pipeline.site.files import kind, make_folders, remove_if_there, require_folder, size_of
 from persado.pipeline.site.session import Session
 from persado.pipeline.upload.lock import SiteLock
-from persado.pipeline.upload.lock_file import fingerprint
+from persado.pipeline.upload.lock_file import files_digest
+from persado.pipeline.upload.plan import UploadPlan
 from persado.pipeline.upload.rename import rename, taken
-from persado.pipeline.upload.rules import SiteRules
 from persado.pipeline.upload.sweep import older_folders, sweep
 from persado.pipeline.upload.temporary_names import replaced_path
 
@@ -45,26 +45,14 @@ class Publication:
     """
     The final names of a delivery's files, and how many of them are given; that outlives a lost connection.
 
-    :param delivery_id: the delivery
-    :param remote_folder: the folder of the destination
+    :param plan: where the files go
     :param first_path: the final path of the first file, by which the names are held for this delivery
-    :param done_path: the path of the success file: a stale one is removed before the first final name appears, and
-        the names stay this delivery's until the new one is written
-    :param rules: how the site is to be treated
-    :param done_follows: whether there will be one; where not, a stale one goes all the same
-    :param part_path: gives the final path of the part of a number, where the output is split: what an earlier delivery
-        of more parts has left would be taken for parts of this one
     :param on_complete: called when all names are given, before another delivery may replace the files; only where no
         success file follows
     """
 
-    delivery_id: str
-    remote_folder: str
+    plan: UploadPlan
     first_path: str
-    done_path: str | None
-    rules: SiteRules
-    done_follows: bool = True
-    part_path: Callable[[int], str] | None = None
     on_complete: Callable[[], None] = lambda: None
     renamed: int = 0
     asked: int = 0
@@ -73,7 +61,7 @@ class Publication:
     lock: SiteLock = field(init=False)
 
     def __post_init__(self) -> None:
-        self.lock = SiteLock(self.first_path, self.delivery_id, self.rules)
+        self.lock = SiteLock(self.first_path, self.plan.delivery_id, self.plan.rules)
 
     def claim(self, session: Session, paths: Iterable[str]) -> None:
         """
@@ -84,11 +72,11 @@ class Publication:
         :raises RejectedError: where a folder is missing, or another delivery is busy and ``if_busy`` is ``fail``
         :raises TransientError: where another delivery is busy for too long
         """
-        if self.rules.create_remote_folder:
-            make_folders(session, "/", self.remote_folder, "remote_folder")
-        require_folder(session, self.remote_folder)
+        if self.plan.rules.create_remote_folder:
+            make_folders(session, "/", self.plan.remote_folder, "remote_folder")
+        require_folder(session, self.plan.remote_folder)
         for folder in _folders(paths):
-            if make_folders(session, self.remote_folder, folder):
+            if make_folders(session, self.plan.remote_folder, folder):
                 self.new_folder = folder
         self.lock.acquire(session)
 
@@ -105,10 +93,10 @@ class Publication:
             folders = _folders(paths)
             if self.new_folder is not None:
                 with suppress(RejectedError):
-                    folders += older_folders(session, self.remote_folder, self.new_folder, now)
+                    folders += older_folders(session, self.plan.remote_folder, self.new_folder, now)
                 self.new_folder = None
             kept = [self.lock.path, *keep]
-            sweep(session, folders, now=now, delivery_id=self.delivery_id, keep=kept)
+            sweep(session, folders, now=now, delivery_id=self.plan.delivery_id, keep=kept)
 
     def look(self, session: Session, paths: Iterable[str]) -> None:
         """
@@ -124,8 +112,10 @@ class Publication:
                 raise RejectedError(f"{path} at the site is a folder; a file cannot take its place")
             if found == "file" and not self._may_replace:
                 raise taken(path)
-        if self.done_path is not None and kind(session, self.done_path) == "folder":
-            raise RejectedError(f"{self.done_path} at the site is a folder; the success file cannot take its place")
+        if self.plan.done_path is not None and kind(session, self.plan.done_path) == "folder":
+            raise RejectedError(
+                f"{self.plan.done_path} at the site is a folder; the success file cannot take its place"
+            )
 
     def count_in_place(self, session: Session, files: Sequence[Arrived]) -> int:
         """
@@ -134,7 +124,7 @@ class Publication:
         :param session: an open session
         :param files: all the files of the delivery, whether they have arrived or not
         """
-        placed = files[: self.lock.placed] if self.lock.placing == _fingerprint(files) else ()
+        placed = files[: self.lock.placed] if self.lock.placing == _digest(files) else ()
         self.renamed = sum(1 for _ in itertools.takewhile(partial(self._is_in_place, session), placed))
         for file in files[: self.renamed]:
             remove_if_there(session, replaced_path(file.temporary, file.remote_path))
@@ -145,7 +135,7 @@ class Publication:
         # A try that was killed gave final names when all files were complete: what is gone has its own.
         if self.lock.placed is None and size_of(session, file.temporary) is not None:
             return False
-        return not self.rules.quirks.stat_after_rename or size_of(session, file.remote_path) == file.size
+        return not self.plan.rules.quirks.stat_after_rename or size_of(session, file.remote_path) == file.size
 
     def advance(self, session: Session, files: Sequence[Arrived]) -> None:
         """
@@ -155,24 +145,24 @@ class Publication:
         :param files: all the files of the delivery, in order
         :raises TakenOverError: where the names are no longer held for this try
         """
-        self.lock.acquire(session, placing=_fingerprint(files))
-        if self.done_path is not None:
+        self.lock.acquire(session, placing=_digest(files))
+        if self.plan.done_path is not None:
             # With each connection: the new one may lead to another machine of the site.
-            remove_if_there(session, self.done_path)
+            remove_if_there(session, self.plan.done_path)
         while self.renamed < len(files):
             self._rename(session, files[self.renamed])
             self.renamed += 1
             self.lock.keep(session)
         self._remove_further_parts(session, len(files))
-        if self.done_path is None or not self.done_follows:
+        if self.plan.done_path is None or not self.plan.done_follows:
             self.on_complete()
             self.lock.release(session)
 
     def _remove_further_parts(self, session: Session, parts: int) -> None:
-        if self.part_path is None:
+        if self.plan.part_path is None:
             return
         for number in itertools.count(parts + 1):
-            path = self.part_path(number)
+            path = self.plan.part_path(number)
             if kind(session, path) != "file":
                 return
             if not self._may_replace:
@@ -187,11 +177,11 @@ class Publication:
     @property
     def _may_replace(self) -> bool:
         # What an earlier try found free and has put there is this delivery's own.
-        return self.rules.if_exists == "replace" or bool(self.lock.placed_before)
+        return self.plan.rules.if_exists == "replace" or bool(self.lock.placed_before)
 
     def _rename(self, session: Session, file: Arrived) -> None:
         asked_before, self.asked = self.asked > self.renamed, self.renamed + 1
-        quirks = self.rules.quirks
+        quirks = self.plan.rules.quirks
         try:
             rename(session, file.temporary, file.remote_path, replace=self._may_replace, posix=quirks.posix_rename)
         except RejectedError as error:
@@ -209,5 +199,5 @@ def _folders(paths: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(posixpath.dirname(path) for path in paths))
 
 
-def _fingerprint(files: Sequence[Arrived]) -> str:
-    return fingerprint((file.remote_path, file.sha256) for file in files)
+def _digest(files: Sequence[Arrived]) -> str:
+    return files_digest((file.remote_path, file.sha256) for file in files)

@@ -18,9 +18,9 @@ from persado.pipeline.site.extensions import free_bytes, free_space_question
 from persado.pipeline.site.files import size_of
 from persado.pipeline.site.reconnect import Connect, reconnecting
 from persado.pipeline.site.session import Session
+from persado.pipeline.upload.plan import UploadPlan
 from persado.pipeline.upload.publish import Arrived, Publication
 from persado.pipeline.upload.rename import removed_on_error
-from persado.pipeline.upload.rules import SiteRules
 from persado.pipeline.upload.temporary_names import temporary_path
 from persado.pipeline.upload.transfer import send
 from persado.pipeline.upload.verify import verify
@@ -53,13 +53,8 @@ class Upload:
 def upload(
     connect: Connect,
     files: Sequence[Upload],
+    plan: UploadPlan,
     *,
-    delivery_id: str,
-    remote_folder: str,
-    done_path: str | None,
-    done_follows: bool = True,
-    part_path: Callable[[int], str] | None = None,
-    rules: SiteRules | None = None,
     on_bytes: Callable[[int], None] = lambda count: None,
     on_offset: Callable[[str, int, int], None] = lambda path, offset, size: None,
     on_complete: Callable[[], None] = lambda: None,
@@ -69,13 +64,7 @@ def upload(
 
     :param connect: opens a session; used again where a connection is lost
     :param files: what to send, in order; at least one
-    :param delivery_id: what marks this delivery's temporary names
-    :param remote_folder: the folder of the destination; folders below it are made
-    :param done_path: the path of the success file: a stale one is removed before the first final name appears, and
-        the names stay this delivery's until the new one is written
-    :param done_follows: whether there will be one
-    :param part_path: gives the final path of the part of a number, where the output is split
-    :param rules: how the site is to be treated
+    :param plan: where they go
     :param on_bytes: told the size of every block that was sent
     :param on_offset: told from time to time of which file the site has taken how many bytes, of how many
     :param on_complete: called when all files are in place, before another delivery may replace them; only where no
@@ -83,17 +72,7 @@ def upload(
     :raises RejectedError: where a folder is missing, a right is lacking, or a name is taken and must not be
     :raises TransientError: where the connection or the site fails; the next try of the delivery goes on from there
     """
-    rules = rules or SiteRules()
-    publication = Publication(
-        delivery_id,
-        remote_folder,
-        files[0].remote_path,
-        done_path,
-        rules,
-        done_follows=done_follows,
-        part_path=part_path,
-        on_complete=on_complete,
-    )
+    publication = Publication(plan, files[0].remote_path, on_complete=on_complete)
     delivery = _Delivery(files, publication, on_bytes, on_offset)
     reconnecting(connect, delivery.advance, lambda: delivery.progress)
 
@@ -113,7 +92,8 @@ class _Delivery:
     offset: int = 0
 
     def __post_init__(self) -> None:
-        self.rules, delivery_id = self.publication.rules, self.publication.delivery_id
+        plan = self.publication.plan
+        self.rules, delivery_id = plan.rules, plan.delivery_id
         hidden = self.rules.quirks.hidden_names
         self.paths = [file.remote_path for file in self.files]
         self.arriving = [
@@ -144,7 +124,7 @@ class _Delivery:
         # A connection that the question for free space broke, or silenced, is not put to the same test again.
         asking = not self.asked_for_space
         self.asked_for_space = True
-        space = [free_space_question(publication.remote_folder)] if asking else []
+        space = [free_space_question(publication.plan.remote_folder)] if asking else []
         ahead = [*self.paths[self.sent : self.sent + AHEAD], *temporary[self.sent : self.sent + 1]]
         with (
             removed_on_error(session, temporary, if_true=lambda: publication.give_up(session)),
@@ -161,7 +141,7 @@ class _Delivery:
             publication.advance(session, self.arriving)
 
     def _check_space(self, session: Session) -> None:
-        folder = self.publication.remote_folder
+        folder = self.publication.plan.remote_folder
         free = free_bytes(session, folder)
         needed = sum(file.size for file in self.files[self.sent :])
         if free is None or free >= needed:

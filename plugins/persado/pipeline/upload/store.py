@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import BinaryIO
 
 from persado.pipeline.site.reconnect import Connect
+from persado.pipeline.upload.plan import UploadPlan
 from persado.pipeline.upload.staged import Upload, upload
 
 BLOCK = 1 << 20
@@ -30,10 +31,5 @@ def store(connect: Connect, source: Callable[[], BinaryIO], remote_path: str) ->
             digest.update(block)
             size += len(block)
     sha256 = digest.hexdigest()
-    upload(
-        connect,
-        [Upload(remote_path, size, sha256, source)],
-        delivery_id=f"stored{sha256[:16]}",
-        remote_folder=posixpath.dirname(remote_path) or ".",
-        done_path=None,
-    )
+    plan = UploadPlan(delivery_id=f"stored{sha256[:16]}", remote_folder=posixpath.dirname(remote_path) or ".")
+    upload(connect, [Upload(remote_path, size, sha256, source)], plan)

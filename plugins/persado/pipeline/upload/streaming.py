@@ -10,7 +10,7 @@ from __future__ import annotations
 import posixpath
 import secrets
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from persado.pipeline.flow import Flow
@@ -19,9 +19,9 @@ from persado.pipeline.site.reconnect import KeptSession, reconnecting
 from persado.pipeline.site.session import Session
 from persado.pipeline.site.writer import remote_writer
 from persado.pipeline.stage.artifact import MeasuredSink
+from persado.pipeline.upload.plan import UploadPlan
 from persado.pipeline.upload.publish import Arrived, Publication
 from persado.pipeline.upload.rename import remove_as_possible
-from persado.pipeline.upload.rules import SiteRules
 from persado.pipeline.upload.temporary_names import temporary_path
 from persado.pipeline.upload.verify import verify
 
@@ -31,32 +31,12 @@ class StreamUpload:
     The files of one delivery at the site.
 
     :param session: opens a session where it is needed, and keeps it
-    :param delivery_id: what marks this delivery's temporary names
-    :param remote_folder: the folder of the destination; folders below it are made
-    :param done_path: the path of the success file
-    :param done_follows: whether there will be one
-    :param part_path: gives the final path of the part of a number, where the output is split
-    :param rules: how the site is to be treated
+    :param plan: where the files go
     """
 
-    def __init__(
-        self,
-        session: KeptSession,
-        *,
-        delivery_id: str,
-        remote_folder: str,
-        done_path: str | None,
-        done_follows: bool = True,
-        part_path: Callable[[int], str] | None = None,
-        rules: SiteRules | None = None,
-    ) -> None:
+    def __init__(self, session: KeptSession, plan: UploadPlan) -> None:
         self._session = session
-        self._delivery_id = delivery_id
-        self._remote_folder = remote_folder
-        self._done_path = done_path
-        self._done_follows = done_follows
-        self._part_path = part_path
-        self._rules = rules or SiteRules()
+        self.plan = plan
         self._publication: Publication | None = None
         self._try = ""
         self._begun: list[str] = []
@@ -88,10 +68,10 @@ class StreamUpload:
         publication = self._claim(remote_path)
         path = temporary_path(
             remote_path,
-            self._delivery_id,
+            self.plan.delivery_id,
             len(self._begun) + 1,
             self._try,
-            hidden=self._rules.quirks.hidden_names,
+            hidden=self.plan.rules.quirks.hidden_names,
         )
         with self._session() as session:
             if posixpath.dirname(path) not in {posixpath.dirname(begun) for begun in self._begun}:
@@ -105,8 +85,8 @@ class StreamUpload:
                 measured = MeasuredSink(stages.watched(target))
                 yield measured
             require_arrived(session, path, measured.bytes)
-            if self._rules.verify != "size":
-                verify(session, path, measured.bytes, measured.sha256, self._rules.verify, on_read=keep)
+            if self.plan.rules.verify != "size":
+                verify(session, path, measured.bytes, measured.sha256, self.plan.rules.verify, on_read=keep)
         self._arrived.append(Arrived(path, remote_path, measured.bytes, measured.sha256))
 
     def publish(self) -> None:
@@ -126,15 +106,7 @@ class StreamUpload:
     def _claim(self, remote_path: str) -> Publication:
         publication = self._publication
         if publication is None:
-            self._publication = publication = Publication(
-                self._delivery_id,
-                self._remote_folder,
-                remote_path,
-                self._done_path,
-                self._rules,
-                done_follows=self._done_follows,
-                part_path=self._part_path,
-            )
+            self._publication = publication = Publication(self.plan, remote_path)
 
         def claim(session: Session) -> None:
             publication.claim(session, [remote_path])

@@ -31,12 +31,12 @@ class Settings(SettingsLayer):
         return rules.field_delimiter(self)
 
     @property
-    def remote_path(self) -> str:
+    def remote_dir(self) -> str:
         """The remote folder as the site knows it: without escapes, without a slash at the end."""
-        return remote_path(self.remote_folder)
+        return unescaped(self.remote_folder)
 
 
-def remote_path(remote_folder: str) -> str:
+def unescaped(remote_folder: str) -> str:
     """
     Give a remote folder as the site knows it: without escapes, without a slash at the end.
 
