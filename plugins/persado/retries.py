@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import random
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.definitions.retry_policy import RetryDecision, RetryPolicy
 
+from persado.backoff import pause
 from persado.errors import ConfigurationError, RejectedError, TransientError
 
 if TYPE_CHECKING:
@@ -39,9 +39,8 @@ class PersadoRetryPolicy(RetryPolicy):
         if context is not None and context["dag_run"].triggering_user_name == "dag_test":
             return RetryDecision.fail(reason="no further tries in a test run")
         if isinstance(exception, TransientError):
-            longest = min(FIRST_PAUSE * 2 ** (try_number - 1), LONGEST_PAUSE)
-            pause = timedelta(seconds=random.uniform(longest / 2, longest))  # noqa: S311 - spreads load, hides nothing
-            return RetryDecision.retry(delay=pause, reason="may be over by then")
+            seconds = pause(try_number, FIRST_PAUSE, LONGEST_PAUSE)
+            return RetryDecision.retry(delay=timedelta(seconds=seconds), reason="may be over by then")
         return RetryDecision.default()
 
     def serialize(self) -> dict[str, Any]:

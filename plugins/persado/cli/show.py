@@ -15,7 +15,7 @@ from persado.settings.files.folder import is_missing
 from persado.settings.models.alerts import Alert
 from persado.settings.models.workflow import timing
 from persado.settings.origins import effective_settings
-from persado.settings.text.problems import did_you_mean
+from persado.settings.text.spelling import did_you_mean
 from persado.settings.text.yaml_text import as_yaml
 
 

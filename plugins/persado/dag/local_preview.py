@@ -23,7 +23,7 @@ from persado.preview.dry_run import as_text, make_preview
 from persado.preview.rendering import cannot_render
 from persado.settings import Delivery
 from persado.settings.models.params import RESERVED
-from persado.settings.text.problems import did_you_mean
+from persado.settings.text.spelling import did_you_mean
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

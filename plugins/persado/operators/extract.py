@@ -41,9 +41,6 @@ if TYPE_CHECKING:
 from persado.operators.stage import PersadoStageOperator
 from persado.operators.task import delivery_id
 
-ABANDONED_AFTER = 3 * 24 * 3600
-"""The age in seconds from which on the files of a delivery that never ended are swept from the stage area."""
-
 
 @dataclass(frozen=True)
 class Begun:
@@ -174,7 +171,7 @@ class PersadoExtractOperator(PersadoStageOperator):
         """Check what can be checked, run the query, judge the number of rows."""
         begun = self.begin(context, progress)
         area = StageArea(stage_root(), begun.delivery_id)
-        area.sweep(ABANDONED_AFTER)
+        area.sweep()
         with open_source(self.conn_id) as connection:
             artifact, read_by = chained.extract_stage(
                 area, connection, self.sql, self.selection, self.settings, progress.add

@@ -24,7 +24,7 @@ from persado.pipeline.format.split import Block
 from persado.pipeline.recipe import OnProgress, Recipe
 from persado.pipeline.rows.row_spec import Selection
 from persado.pipeline.site.errors import ConnectionLostError
-from persado.pipeline.site.reconnect import ATTEMPTS, pause_after
+from persado.pipeline.site.reconnect import ATTEMPTS, pause_before_retry
 from persado.pipeline.stage.artifact import Artifact, Sink
 from persado.pipeline.stage.spool import spool
 from persado.pipeline.upload.streaming import StreamUpload
@@ -89,7 +89,7 @@ def deliver(
                 lost += 1
                 if lost == ATTEMPTS:
                     raise
-                pause_after(lost, error, "Beginning anew in %.1f seconds, from the query on")
+                pause_before_retry(lost, error, "Beginning anew in %.1f seconds, from the query on")
         site.publish()
     except BaseException:
         site.remove()

@@ -17,8 +17,8 @@ from persado.settings.models.data_template import DataTemplate
 from persado.settings.models.destination import Destination
 from persado.settings.models.orchestration import Orchestration
 from persado.settings.resolve import resolve
-from persado.settings.text.problems import at, did_you_mean
-from persado.settings.text.spelling import closest
+from persado.settings.text.problems import at
+from persado.settings.text.spelling import closest, did_you_mean
 from persado.settings.text.yaml_text import Source
 
 FOLDERS = ("destinations", "data_templates", "orchestrations", "queries", "keys", "contracts", "schema")

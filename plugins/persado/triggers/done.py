@@ -25,7 +25,7 @@ from persado.errors import PersadoError, TransientError
 from persado.pipeline.done.find import DoneFile, find_newest, moment
 from persado.pipeline.done.pattern import DonePath
 from persado.triggers.done_event import PersadoDoneEventTrigger, event
-from persado.triggers.watch import DoneWatch, pause_after
+from persado.triggers.watch import DoneWatch, retry_pause
 
 __all__ = ["PersadoDoneEventTrigger", "PersadoDoneTrigger"]
 
@@ -121,7 +121,7 @@ class PersadoDoneTrigger(BaseTrigger):
                     failures += 1
                     if failures > self.max_transient_failures:
                         raise TransientError(f"{error}. That was failure {failures} in a row; giving up") from None
-                    pause = pause_after(failures, self.poke_interval)
+                    pause = retry_pause(failures, self.poke_interval)
                     self.log.warning("%s. Looking again in %.0f seconds", error, pause)
                 else:
                     if found is not None:

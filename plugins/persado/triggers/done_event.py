@@ -21,7 +21,7 @@ from persado.errors import PersadoError, RejectedError, TransientError
 from persado.pipeline.done.find import DoneFile, is_newer, list_files, moment, with_manifest
 from persado.pipeline.done.pattern import DonePath
 from persado.pipeline.done.seen import Seen, stamp
-from persado.triggers.watch import DoneWatch, in_thread, pause_after
+from persado.triggers.watch import DoneWatch, in_thread, retry_pause
 
 AT_ONCE = 100
 """How many files a look tells of at most; the next one follows when Airflow has stored these events."""
@@ -205,7 +205,7 @@ class _FolderListings(SharedStreamProducer):
                 files = await self._watch.do(partial(list_files, pattern=self._folder))
             except PersadoError as error:
                 failures += 1
-                pause = pause_after(failures, self._poke_interval)
+                pause = retry_pause(failures, self._poke_interval)
                 if isinstance(error, TransientError):
                     _LOG.warning("%s. Looking again in %.0f seconds", error, pause)
                 else:

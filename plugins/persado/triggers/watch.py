@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +12,7 @@ from typing import TypeVar
 from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowNotFoundException
 
+from persado.backoff import pause
 from persado.connections.site import site_of
 from persado.errors import ConfigurationError, PersadoError, TransientError
 from persado.pipeline.site.connect import open_session
@@ -117,15 +117,14 @@ class DoneWatch:
             session.close()
 
 
-def pause_after(failures: int, poke_interval: float) -> float:
+def retry_pause(failures: int, poke_interval: float) -> float:
     """
-    Say how long to wait after transient failures in a row: longer each time, at random, five minutes at most.
+    Return how many seconds to wait after transient failures in a row: at most five minutes, or the usual pause.
 
     :param failures: how many
-    :param poke_interval: the usual pause, which may be longer than that
+    :param poke_interval: the usual pause
     """
-    longest = min(poke_interval * 2.0 ** min(failures, 32), max(LONGEST_PAUSE, poke_interval))
-    return random.uniform(longest / 2, longest)  # noqa: S311 - spreads load, hides nothing
+    return pause(failures, 2 * poke_interval, max(LONGEST_PAUSE, poke_interval))
 
 
 async def in_thread(function: Callable[..., Result], *arguments: object) -> Result:

@@ -54,7 +54,7 @@ def day(at: datetime) -> str:
     return f"{at.astimezone(UTC):%Y-%m-%d}"
 
 
-def fingerprint(digits: str) -> str:
+def grouped(digits: str) -> str:
     """Write an OpenPGP fingerprint as gpg does, in groups of four."""
     return " ".join(digits[start : start + 4] for start in range(0, len(digits), 4))
 
@@ -76,7 +76,7 @@ _ENVIRONMENT.filters |= {
     "duration": duration,
     "moment": moment,
     "day": day,
-    "fingerprint": fingerprint,
+    "grouped": grouped,
     "in_path": _quoted,
     "in_query": urlencode,
 }

@@ -49,7 +49,7 @@ def test_a_column_that_is_not_there_is_named() -> None:
     with pytest.raises(ConfigurationError, match="wants the column 'cty', which the query does not give") as caught:
         sent({"name": "cty"})
     assert "city" in str(caught.value)
-    assert str(caught.value).endswith("the query's columns: Id, city, CITY_code")
+    assert str(caught.value).endswith("The query's columns: Id, city, CITY_code. Did you mean 'city'?")
 
 
 def test_a_name_that_could_be_two_columns_is_refused() -> None:

@@ -60,8 +60,8 @@ def source_positions(
         if position is None and not column.constant:
             guess = did_you_mean(column.source, available if told is None else told.split(", "))
             raise ConfigurationError(
-                f"the data template wants the column {column.source!r}, which the {giver} does not give{guess}; the "
-                f"{giver}'s columns: {', '.join(available) if told is None else told}"
+                f"the data template wants the column {column.source!r}, which the {giver} does not give. The "
+                f"{giver}'s columns: {', '.join(available) if told is None else told}.{guess}"
             )
         found.append(position)
     return found

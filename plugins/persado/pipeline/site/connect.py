@@ -16,6 +16,7 @@ from contextlib import contextmanager
 import paramiko
 import tenacity
 
+from persado.backoff import growing
 from persado.errors import ConfigurationError, RejectedError, TransientError
 from persado.pipeline.site.deadline import at_most
 from persado.pipeline.site.errors import site_errors
@@ -25,7 +26,7 @@ from persado.pipeline.site.session import Session, close_transport
 from persado.pipeline.site.site import Site
 
 CONNECT_ATTEMPTS = 3
-FIRST_PAUSE = 0.5
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 8.0
 KEEP_ALIVE = 15
 
 # paramiko logs every failure as a traceback, line by line; what failed is in the errors raised here.
@@ -67,7 +68,7 @@ def open_session(site: Site, *, proven: bool = False) -> Session:
     retry = tenacity.Retrying(
         retry=tenacity.retry_if_exception(lambda error: isinstance(error, TransientError) and _soon_over(error)),
         stop=tenacity.stop_after_attempt(CONNECT_ATTEMPTS),
-        wait=tenacity.wait_exponential_jitter(multiplier=FIRST_PAUSE, max=8, jitter=FIRST_PAUSE),
+        wait=growing(FIRST_PAUSE, LONGEST_PAUSE),
         reraise=True,
     )
     return retry(_open, site, host_keys, credentials)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import logging
-import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 
+from persado.backoff import pause
 from persado.pipeline.site.errors import ConnectionLostError
 from persado.pipeline.site.session import Session
 
 ATTEMPTS = 4
 """So many connections may be lost one after the other without any progress between them."""
-FIRST_PAUSE = 1.0
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 8.0
 
 _LOG = logging.getLogger(__name__)
 
@@ -77,12 +77,12 @@ def reconnecting(connect: Connect, work: Callable[[Session], None], progress: Ca
             # A site that was never reached is left to the task's own retries.
             if not begun or failures == ATTEMPTS:
                 raise
-            pause_after(failures, error, "Going on in %.1f seconds from what has arrived")
+            pause_before_retry(failures, error, "Going on in %.1f seconds from what has arrived")
         else:
             return
 
 
-def pause_after(failures: int, error: Exception, then: str) -> None:
+def pause_before_retry(failures: int, error: Exception, then: str) -> None:
     """
     Log why, and wait a while, longer after more failures.
 
@@ -90,6 +90,6 @@ def pause_after(failures: int, error: Exception, then: str) -> None:
     :param error: how the last one was lost
     :param then: what follows; it has a place for the seconds
     """
-    pause = FIRST_PAUSE * 2 ** (failures - 1) * random.uniform(0.5, 1)  # noqa: S311 - spreads load
-    _LOG.warning(f"%s. {then}", error, pause)
-    time.sleep(pause)
+    seconds = pause(failures, FIRST_PAUSE, LONGEST_PAUSE)
+    _LOG.warning(f"%s. {then}", error, seconds)
+    time.sleep(seconds)

@@ -19,6 +19,9 @@ from typing import Any, BinaryIO, cast
 from persado.errors import ConfigurationError
 from persado.pipeline.stage.artifact import Artifact, MeasuredSink
 
+ABANDONED_AFTER = 3 * 24 * 3600
+"""The age in seconds from which the files of a delivery count as abandoned, here and at the site."""
+
 
 class StageArea:
     """
@@ -81,7 +84,7 @@ class StageArea:
         """Remove the delivery's files."""
         _remove(self._folder)
 
-    def sweep(self, older_than: float) -> None:
+    def sweep(self, older_than: float = ABANDONED_AFTER) -> None:
         """
         Remove what deliveries that never ended have left; what is of unknown age stays.
 

@@ -12,10 +12,9 @@ from persado.errors import PersadoError
 from persado.pipeline.site.errors import ConnectionLostError, site_errors
 from persado.pipeline.site.files import remove_if_there
 from persado.pipeline.site.session import Session
+from persado.pipeline.stage.area import ABANDONED_AFTER
 from persado.pipeline.upload.temporary_names import delivery_of, is_ours, is_replaced
 
-ABANDONED_AFTER = 3 * 24 * 3600
-"""The age in seconds from which on the hidden files of a delivery count as abandoned."""
 LOCK_ABANDONED_AFTER = 2 * 24 * 3600
 """The same for locks, which are younger than the files that they tell about, and must not outlive them."""
 

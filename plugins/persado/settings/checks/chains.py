@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from persado.settings.delivery import Delivery
 from persado.settings.models.workflow import assets
-from persado.settings.text.problems import did_you_mean
+from persado.settings.text.spelling import did_you_mean
 
 
 def circle(name: str, deliveries: Mapping[str, Delivery]) -> list[str]:

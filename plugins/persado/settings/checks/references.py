@@ -11,7 +11,8 @@ from persado.settings.checks.transform_file import find_module, missing_module
 from persado.settings.delivery import Delivery
 from persado.settings.filenames.template import FilenameTemplate
 from persado.settings.files.folder import is_missing, read_text
-from persado.settings.text.problems import at, did_you_mean
+from persado.settings.text.problems import at
+from persado.settings.text.spelling import did_you_mean
 from persado.settings.text.yaml_text import Source
 
 

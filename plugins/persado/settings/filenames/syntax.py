@@ -101,7 +101,7 @@ class _Reader:
             self._refuse(start, "file_number has a value only in the templates of split outputs, which name the parts")
         if token not in self._tokens:
             known = ", ".join(self._tokens)
-            self._refuse(start, f'unknown value "{token}" (known: {known}){did_you_mean(token, self._tokens)}')
+            self._refuse(start, f'unknown value "{token}" (known: {known}).{did_you_mean(token, self._tokens)}')
         return token
 
     def _filter(self, token: str) -> tuple[int, str]:
@@ -111,7 +111,7 @@ class _Reader:
         start, name = self._word("the name of a filter, such as format")
         if name not in _EXAMPLES:
             known = ", ".join(_EXAMPLES.values())
-            self._refuse(start, f'unknown filter "{name}" (known: {known}){did_you_mean(name, _EXAMPLES)}')
+            self._refuse(start, f'unknown filter "{name}" (known: {known}).{did_you_mean(name, _EXAMPLES)}')
         if token not in DATE_TOKENS:
             self._refuse(start, f'"{name}" works on dates ({", ".join(DATE_TOKENS)}); {token} is none')
         return start, name
@@ -127,7 +127,7 @@ class _Reader:
             return ZoneInfo(name)
         except (KeyError, ValueError, OSError):
             problem = f"no time zone is named {name!r}; expected a name of the IANA list, such as America/Los_Angeles"
-            self._refuse(start, f"{problem}{did_you_mean(name, available_timezones())}")
+            self._refuse(start, f"{problem}.{did_you_mean(name, available_timezones())}")
 
     def _pattern(self) -> JodaPattern:
         # A format may hold quotes of its own, such as 'yyyy'T'HH': the one that closes it is the one before | or }}.

@@ -12,7 +12,8 @@ from pydantic import BaseModel, ValidationError
 from persado.errors import ConfigurationError
 from persado.settings.files.json_schema import Schema, json_schema, nodes_at, values
 from persado.settings.files.wrong_keys import wrong_keys
-from persado.settings.text.problems import at, did_you_mean, real_path
+from persado.settings.text.problems import at, real_path
+from persado.settings.text.spelling import did_you_mean
 from persado.settings.text.yaml_text import Path, Source, as_yaml
 
 Model = TypeVar("Model", bound=BaseModel)

@@ -49,7 +49,7 @@ def _parsed(text: str, *, allow_file_number: bool) -> str:
         FilenameTemplate.parse(text, allow_file_number=allow_file_number)
     except ConfigurationError as error:
         text = str(error)
-        raise mistake(text if text.endswith("?") else f"{text}.") from None
+        raise mistake(text if text.endswith((".", "?")) else f"{text}.") from None
     return text
 
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from persado.errors import ConfigurationError
-from persado.settings.text.spelling import closest
 from persado.settings.text.yaml_text import Path, Source
 
 
@@ -40,14 +39,3 @@ def real_path(location: Sequence[str | int], data: Any) -> Path:
             path.append(step)
             data = data[step]  # type: ignore[index]  # the line above made sure
     return tuple(path)
-
-
-def did_you_mean(word: str, known: Sequence[str]) -> str:
-    """
-    Suggest a name, as a sentence to append.
-
-    :param word: what was written
-    :param known: what would have been right
-    """
-    near = closest(word, known)
-    return f" Did you mean '{near}'?" if near else ""

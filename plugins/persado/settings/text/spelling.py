@@ -21,11 +21,11 @@ def closest(word: str, known: Iterable[str]) -> str | None:
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """
-    Suggest the known name that a word resembles most.
+    Suggest a name, as a sentence to append.
 
-    :param word: what a person wrote.
-    :param known: the names that would have been right.
-    :return: ``; did you mean "…"?`` for the end of an error's text, or nothing when no name is near.
+    :param word: what was written
+    :param known: what would have been right
+    :return: `` Did you mean '…'?``, or nothing when no name is near
     """
     near = closest(word, known)
-    return f'; did you mean "{near}"?' if near else ""
+    return f" Did you mean '{near}'?" if near else ""
