@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import json
 import os
-import threading
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support.expect import fails, nothing_left_behind, short_pauses
+from support.expect import fails
 from support.sites.folder import contents
 from support.sites.proftpd import Proftpd
 from support.sites.sending import (
     DELIVERY,
+    DONE,
+    LARGE,
     NOISE,
     SMALL,
     Server,
     delivered,
     digest,
     finish,
-    folder,
     send,
-    server,
     temporary,
 )
 
@@ -33,16 +31,12 @@ from persado.pipeline.upload import staged as upload
 from persado.pipeline.upload import transfer
 from persado.pipeline.upload import verify as verification
 from persado.pipeline.upload.lock_file import Holder, files_digest
-from persado.pipeline.upload.temporary_names import lock_path, temporary_path
+from persado.pipeline.upload.temporary_names import lock_path
 from persado.settings.models.quirks import Quirks
-
-__all__ = ["folder", "nothing_left_behind", "server", "short_pauses"]
 
 pytestmark = pytest.mark.usefixtures("nothing_left_behind", "short_pauses")
 
-LARGE = NOISE[:400_000]
 FILES = {"a.csv": LARGE, "sub/b.csv": SMALL}
-DONE = "a.csv.DONE"
 
 
 def test_files_arrive_whole(server: Server, folder: Path) -> None:
@@ -127,13 +121,6 @@ def test_a_folder_where_a_file_is_needed(server: Server, folder: Path) -> None:
     with fails(RejectedError, "inbox/a.csv at the site is a folder"):
         send(server, {"a.csv": SMALL})
     assert contents(folder) == {}
-
-
-def test_another_delivery_is_left_alone(server: Server, folder: Path) -> None:
-    other = Path(temporary_path(str(folder / "inbox" / "a.csv"), "another", 1))
-    other.write_bytes(b"half")
-    send(server, {"a.csv": SMALL})
-    assert contents(folder / "inbox") == {"a.csv": SMALL, other.name: b"half"}
 
 
 def test_what_a_cut_short_try_left_is_used_only_if_it_is_right(server: Server, folder: Path) -> None:
@@ -259,111 +246,6 @@ def test_a_site_without_room_is_sent_nothing(server: Server, folder: Path, monke
     assert contents(folder / "inbox") == {"a.csv": LARGE}
 
 
-# What others have left
-
-
-def test_abandoned_files_are_swept_and_nothing_else(server: Server, folder: Path) -> None:
-    inbox, old = folder / "inbox", time.time() - 4 * 24 * 3600
-
-    def put(name: str, age: float = old) -> str:
-        (inbox / name).write_bytes(b"x")
-        os.utime(inbox / name, (age, age))
-        return name
-
-    gone = [
-        put(f".persado-{'d' * 16}-0000001-{'0' * 16}.part"),
-        put(f"persado-{'d' * 16}-0000002-{'0' * 16}-replaced.part"),
-        put(f".persado-{'1' * 16}.lock"),
-        put(f".persado-{DELIVERY}-0000001-{'0' * 16}.part", time.time()),  # of another content
-    ]
-    kept = {
-        put("foreign.csv"),
-        put(".persado-notes.part"),
-        put(".persado.lock"),
-        put(f".persado-{'e' * 16}-0000001-{'0' * 16}.part"),
-        put(f".persado-{'e' * 16}-0000002-{'0' * 16}.part", time.time()),  # it is running still
-        put(f".persado-{'2' * 16}.lock", time.time()),
-    }
-    send(server, {"a.csv": SMALL})
-    assert set(contents(inbox, locks=True)) == kept | {"a.csv"}
-    assert not kept & set(gone)
-
-
-def test_abandoned_files_in_the_folders_of_earlier_days_are_swept(server: Server, folder: Path) -> None:
-    days = {"2025/12/31": 4, "2026/01/01": 3.5, "2026/01/02": 2, "2025/11/01": 60, "2026/notes/x": 4}
-    left = f".persado-{'d' * 16}-0000001-{'0' * 16}.part"
-    for day, age in days.items():
-        path = folder / "inbox" / day
-        path.mkdir(parents=True)
-        (path / left).write_bytes(b"x")
-        (path / "out.csv").write_bytes(b"x")
-        moment = time.time() - age * 24 * 3600
-        for changed in (path / left, path):
-            os.utime(changed, (moment, moment))
-    os.utime(folder / "inbox" / "2025" / "11", (0, 0))
-    send(server, {"2026/01/05/out.csv": SMALL})
-    found = contents(folder / "inbox", locks=True)
-    assert {path for path in found if path.endswith(".part")} == {f"2026/01/02/{left}", f"2025/11/01/{left}"}
-    assert len(found) == 2 + len(days) + 1
-
-
-# Two deliveries of one name
-
-
-@pytest.mark.parametrize("finished", [False, True])
-def test_the_second_of_two_deliveries_waits(finished: bool, server: Server, folder: Path) -> None:
-    send(server, {"a.csv": LARGE}, done=DONE)
-    second = threading.Thread(target=send, args=(server, {"a.csv": SMALL}), kwargs={"delivery_id": "f" * 16})
-    second.start()
-    try:
-        second.join(0.7)
-        assert second.is_alive()
-        assert contents(folder / "inbox") == {"a.csv": LARGE}
-        if finished:
-            finish(server, {"a.csv": LARGE}, DONE)
-        else:
-            # As a worker leaves it that was killed long ago.
-            (lock,) = (folder / "inbox").glob(".persado-*.lock")
-            os.utime(lock, (time.time() - 1000,) * 2)
-    finally:
-        second.join()
-    assert contents(folder / "inbox", locks=True) == {"a.csv": SMALL} | ({DONE: b""} if finished else {})
-
-
-def test_the_second_of_two_deliveries_fails_if_that_is_wanted(server: Server, folder: Path) -> None:
-    send(server, {"a.csv": LARGE}, done=DONE)
-    with fails(RejectedError, f"delivery {DELIVERY} is writing the same names", "if_busy: wait"):
-        send(server, {"a.csv": SMALL}, delivery_id="f" * 16, if_busy="fail")
-    send(server, {"b.csv": SMALL}, delivery_id="f" * 16, if_busy="fail")
-    finish(server, {"a.csv": LARGE}, DONE)
-    assert contents(folder / "inbox", locks=True) == {"a.csv": LARGE, "b.csv": SMALL, DONE: b""}
-
-
-def test_a_delivery_that_was_overtaken_gets_no_done(server: Server, folder: Path) -> None:
-    send(server, {"a.csv": LARGE}, done=DONE)
-    (lock,) = (folder / "inbox").glob(".persado-*.lock")
-    os.utime(lock, (time.time() - 1000,) * 2)
-    other = LARGE[::-1]
-    send(server, {"a.csv": other}, delivery_id="f" * 16, done=DONE)
-    finish(server, {"a.csv": other}, DONE, delivery_id="f" * 16)
-    with fails(RejectedError, "is not what this delivery has sent"):
-        finish(server, {"a.csv": LARGE}, DONE)
-
-
-def test_a_try_that_was_overtaken_by_the_next_one_stops(server: Server, folder: Path) -> None:
-    told: list[int] = []
-
-    def overtake(count: int) -> None:
-        if not told:
-            told.append(count)
-            send(server, {"a.csv": LARGE}, done=DONE)
-
-    with fails(TransientError):
-        send(server, {"a.csv": LARGE}, done=DONE, on_bytes=overtake)
-    finish(server, {"a.csv": LARGE}, DONE)
-    assert contents(folder / "inbox", locks=True) == {"a.csv": LARGE, DONE: b""}
-
-
 # The next try of a killed one
 
 
@@ -385,13 +267,6 @@ def test_what_the_killed_try_has_put_in_place_is_its_own(if_exists: str, server:
     assert contents(inbox, locks=True) == {**FILES, DONE: b""}
     with fails(RejectedError, "inbox/a.csv is at the site already"):
         send(server, FILES, done=DONE, if_exists="fail")
-
-
-def test_a_lock_that_was_never_written_holds_nobody_for_long(server: Server, folder: Path) -> None:
-    lock = folder / "inbox" / Path(lock_path(server.remote("inbox/a.csv"))).name
-    lock.touch()
-    send(server, {"a.csv": SMALL})
-    assert contents(folder / "inbox", locks=True) == {"a.csv": SMALL}
 
 
 # Quirks

@@ -27,7 +27,9 @@ Server: TypeAlias = SftpServer | Sshd | Proftpd
 
 DELIVERY = "0123456789abcdef"
 NOISE = random.Random(1).randbytes(3_000_000)
+LARGE = NOISE[:400_000]
 SMALL = b"Hashed_Email\nd41d8cd98f00b204e9800998ecf8427e\n"
+DONE = "a.csv.DONE"
 
 
 @pytest.fixture

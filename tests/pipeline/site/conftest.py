@@ -1,0 +1,6 @@
+"""A site's folder; every test is looked at for what it leaves behind."""
+
+from support.expect import nothing_left_behind, short_pauses
+from support.sites.sending import folder
+
+__all__ = ["folder", "nothing_left_behind", "short_pauses"]

@@ -1,0 +1,23 @@
+"""A customer's value that no error may quote, and the error of a query that fails."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from persado.errors import PersadoError
+from support.files.tabular import rows_of
+
+CANARY = "ann@example.com"
+
+
+def failure(connection: Any, sql: str) -> PersadoError:
+    """Run a query that fails; nothing that hangs on the error may hold the value."""
+    with pytest.raises(PersadoError) as caught:
+        rows_of(connection, sql)
+    error: BaseException | None = caught.value
+    while error is not None:
+        assert CANARY not in f"{error} {error!r} {vars(error)}"
+        error = error.__cause__ or error.__context__
+    return caught.value

@@ -1,0 +1,17 @@
+"""A query's result as the project formats it, and the way that it took."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from persado.pipeline.extract.engines import formatted_text
+from persado.pipeline.rows.row_spec import Selection
+from persado.settings.models.effective import Settings
+
+COPIED, BY_ARROW = "postgres-copy", "postgres-cursor"
+
+
+def written(connection: Any, sql: str, wanted: Settings, selection: Selection | None = None) -> tuple[str, bytes]:
+    """Give the path taken and the file."""
+    with formatted_text(connection, sql, selection or Selection(), wanted) as text:
+        return text.read_by, b"".join(block for _, _, block in text.blocks)
