@@ -11,7 +11,7 @@ from contextlib import closing
 from pathlib import Path
 
 from persado.pipeline.extract.engines import formatted_text
-from persado.pipeline.rows.row_spec import Selection
+from persado.pipeline.rows.row_spec import RowSpec
 from persado.settings.models.effective import Settings
 
 
@@ -38,7 +38,7 @@ def _by_csv_writer(connection: sqlite3.Connection, sql: str, target: str) -> int
 def _by_project(connection: sqlite3.Connection, sql: str, target: str) -> int:
     settings = Settings.model_validate({"filename_template": "customers.csv"})
     rows = 0
-    with Path(target).open("wb") as file, formatted_text(connection, sql, Selection(), settings) as text:
+    with Path(target).open("wb") as file, formatted_text(connection, sql, RowSpec(), settings) as text:
         for _, count, block in text.blocks:
             file.write(block)
             rows += count

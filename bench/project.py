@@ -20,7 +20,7 @@ from persado.pipeline import chained
 from persado.pipeline.encrypt.public_key import read_public_key
 from persado.pipeline.names import Names
 from persado.pipeline.recipe import Recipe
-from persado.pipeline.rows.row_spec import Selection
+from persado.pipeline.rows.row_spec import RowSpec
 from persado.pipeline.site.connect import connect
 from persado.pipeline.site.reconnect import KeptSession
 from persado.pipeline.site.site import Site
@@ -75,7 +75,7 @@ def _stream(job: Job, connect_to: Connect, recipe: Recipe) -> dict[str, Any]:
 
     with closing(KeptSession(partial(connect, site_of_bench(), proven=True))) as session:
         site = StreamUpload(session, UploadPlan(delivery_id=_ID, remote_folder=job.inbox))
-        done = deliver(source, job.sql, Selection(), recipe, site, lambda rows: None, lambda rows, size: None)
+        done = deliver(source, job.sql, RowSpec(), recipe, site, lambda rows: None, lambda rows, size: None)
     return {"rows": done.rows, "read_by": done.read_by}
 
 
@@ -83,7 +83,7 @@ def _chain(job: Job, connect_to: Connect, recipe: Recipe) -> dict[str, Any]:
     area = StageArea(Path(job.stage), _ID)
     stages = [time.perf_counter()]
     with closing(connect_to(job.database)) as connection:
-        rows, read_by = chained.extract_stage(area, connection, job.sql, Selection(), recipe.settings, _ignore)
+        rows, read_by = chained.extract_stage(area, connection, job.sql, RowSpec(), recipe.settings, _ignore)
     stages.append(time.perf_counter())
     files = chained.format_stage(area, rows, recipe, _ignore)
     stages.append(time.perf_counter())

@@ -283,11 +283,11 @@ def test_nested_managed_connections_share_one(reach: Any, server: SftpServer) ->
             assert inner is outer
             assert hook.get_conn_count() == 2
         assert hook.list_directory("/inbox") == ["a.csv", "sub"]
-        assert outer.open_still
-    assert not outer.open_still
+        assert outer.is_open
+    assert not outer.is_open
     assert hook.get_conn_count() == 0
     with hook.get_managed_conn() as again:
-        assert again.open_still
+        assert again.is_open
     assert len(server.logins) == 2
 
 
@@ -297,13 +297,13 @@ def test_get_conn_stays_open_over_managed_calls(reach: Any, server: SftpServer) 
     kept = hook.get_conn()
     assert hook.list_directory("/inbox") == ["a.csv", "sub"]
     assert hook.get_conn() is kept
-    assert kept.open_still
+    assert kept.is_open
     with hook.session() as other:
         assert other is not kept
-    assert kept.open_still
+    assert kept.is_open
     hook.close_conn()
     hook.close_conn()
-    assert not kept.open_still
+    assert not kept.is_open
     assert hook.conn is None
     assert len(server.logins) == 2
 
@@ -317,7 +317,7 @@ def test_a_connection_that_broke_is_opened_again(reach: Any, server: SftpServer)
     assert hook.list_directory("/inbox") == ["a.csv", "sub"]
     assert hook.conn is None
     hook.get_conn().close()
-    assert hook.get_conn().open_still
+    assert hook.get_conn().is_open
     hook.close_conn()
 
 

@@ -62,7 +62,7 @@ class PersadoHook(SFTPHook):
 
     def get_conn(self) -> Session:  # type: ignore[override]
         """Give a session that stays open until :meth:`close_conn`; a new one where the last one broke."""
-        if self.conn is None or not self.conn.open_still:
+        if self.conn is None or not self.conn.is_open:
             self.close_conn()
             self.conn = self._open()
         return self.conn
@@ -76,7 +76,7 @@ class PersadoHook(SFTPHook):
     @contextmanager
     def get_managed_conn(self) -> Iterator[Session]:
         """Give the session that is open, or one that is closed when the outermost of nested calls ends."""
-        kept = self.conn is not None and self.conn.open_still and not self._users
+        kept = self.conn is not None and self.conn.is_open and not self._users
         session = self.get_conn()
         self._users += 1
         try:

@@ -22,7 +22,7 @@ from persado.errors import ConfigurationError
 from persado.pipeline.extract import dbapi as from_dbapi
 from persado.pipeline.names import Names
 from persado.pipeline.preview import Preview, preview
-from persado.pipeline.rows.row_spec import Selection
+from persado.pipeline.rows.row_spec import RowSpec
 from persado.settings import Column, Contract
 from persado.settings.filenames.template import NameValues
 
@@ -43,7 +43,7 @@ def preview_of(sql: str, *columns: dict[str, Any], **given: Any) -> Preview:
     contract = Contract.model_validate(given.pop("contract")) if "contract" in given else None
     looking = {key: given.pop(key) for key in ("rows", "count") if key in given}
     with duckdb.connect() as connection:
-        return preview(connection, sql, names(**given), Selection(columns=chosen, contract=contract), **looking)
+        return preview(connection, sql, names(**given), RowSpec(columns=chosen, contract=contract), **looking)
 
 
 def test_rows_are_written_as_they_would_be_sent() -> None:
@@ -93,7 +93,7 @@ def test_no_more_than_a_batch_is_fetched(monkeypatch: pytest.MonkeyPatch) -> Non
     connection = sqlite3.connect(":memory:")
     connection.create_function("seen", 1, seen.append)
     endless = "WITH RECURSIVE t(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM t) SELECT i FROM t WHERE seen(i) IS NULL"
-    found = preview(connection, endless, names(header=False), Selection(), rows=2)
+    found = preview(connection, endless, names(header=False), RowSpec(), rows=2)
     connection.close()
     assert found.text == "1\n2\n"
     assert len(seen) <= 21
@@ -102,7 +102,7 @@ def test_no_more_than_a_batch_is_fetched(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_postgresql_counts_and_its_connection_stays_usable() -> None:
     with postgres.connect() as connection:
         sql = "SELECT i, i::numeric(9, 2) AS n FROM generate_series(1, 30000) i -- rows"
-        found = preview(connection, sql, names(), Selection(), rows=2, count=True)
+        found = preview(connection, sql, names(), RowSpec(), rows=2, count=True)
         assert connection.execute("SELECT 1").fetchone() == (1,)
     assert found.text == "i,n\n1,1.00\n2,2.00\n"
     assert found.total == 30_000

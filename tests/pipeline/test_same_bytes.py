@@ -22,7 +22,7 @@ from support.files.tabular import file_of, settings
 from persado.pipeline.extract.engines import formatted_text
 from persado.pipeline.format.columns import mixed
 from persado.pipeline.format.split import parts
-from persado.pipeline.rows.row_spec import Selection
+from persado.pipeline.rows.row_spec import RowSpec
 from persado.settings.models.effective import Settings
 
 
@@ -178,7 +178,7 @@ def test_the_same_bytes_from_both_by_every_path(
 
 def streamed(connection: Any, sql: str, wanted: Settings) -> bytes:
     """Give the text as a streamed delivery has it: by COPY, where that can write it."""
-    with formatted_text(connection, sql, Selection(), wanted) as text:
+    with formatted_text(connection, sql, RowSpec(), wanted) as text:
         found = b"".join(block for _, _, block in text.blocks)
     if isinstance(connection, psycopg.Connection):
         connection.rollback()

@@ -15,7 +15,7 @@ from support.streaming import ROWS, VALUES, settings, stream
 from persado.pipeline import chained
 from persado.pipeline.names import Names
 from persado.pipeline.recipe import Recipe
-from persado.pipeline.rows.row_spec import Selection
+from persado.pipeline.rows.row_spec import RowSpec
 from persado.pipeline.stage.area import StageArea
 from persado.settings.models.effective import Settings
 
@@ -32,7 +32,7 @@ def chain(area: StageArea, wanted: Settings) -> dict[str, bytes]:
     """Make the same files stage by stage."""
     names = Names(wanted, VALUES)
     with closing(duckdb.connect()) as connection:
-        extracted, _ = chained.extract_stage(area, connection, ROWS, Selection(), wanted, lambda rows, size: None)
+        extracted, _ = chained.extract_stage(area, connection, ROWS, RowSpec(), wanted, lambda rows, size: None)
     files = chained.format_stage(area, extracted, Recipe(names), lambda rows, size: None)
     if wanted.encoding != "none":
         files = chained.encode_stage(area, files, Recipe(names), lambda rows, size: None)

@@ -21,7 +21,7 @@ from persado.pipeline.done.success_file import write_success_file
 from persado.pipeline.encrypt.public_key import PublicKey
 from persado.pipeline.names import Names
 from persado.pipeline.recipe import Recipe
-from persado.pipeline.rows.row_spec import Selection
+from persado.pipeline.rows.row_spec import RowSpec
 from persado.pipeline.site import connect as site
 from persado.pipeline.site import reconnect
 from persado.pipeline.site.connect import open_session
@@ -111,7 +111,7 @@ class Chain:
     def _extract(self, _: tuple[Artifact, ...]) -> tuple[Artifact, ...]:
         with closing(sqlite3.connect(self.warehouse)) as connection:
             file, _by = chained.extract_stage(
-                self._area, connection, self.sql, Selection(), self.settings, lambda rows, size: None
+                self._area, connection, self.sql, RowSpec(), self.settings, lambda rows, size: None
             )
         return (file,)
 

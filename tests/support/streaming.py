@@ -13,7 +13,7 @@ import duckdb
 from persado.pipeline.encrypt.public_key import PublicKey
 from persado.pipeline.names import Names
 from persado.pipeline.recipe import Recipe
-from persado.pipeline.rows.row_spec import Selection
+from persado.pipeline.rows.row_spec import RowSpec
 from persado.pipeline.site.connect import connect
 from persado.pipeline.site.reconnect import KeptSession
 from persado.pipeline.streamed import Streamed, deliver
@@ -61,4 +61,4 @@ def stream(
             done_path=f"{base}/{names.done()}",
             rules=SiteRules.of(wanted),
         )
-        return deliver(source, sql, Selection(), Recipe(names, key), StreamUpload(session, plan), judge, on_progress)
+        return deliver(source, sql, RowSpec(), Recipe(names, key), StreamUpload(session, plan), judge, on_progress)

@@ -343,12 +343,12 @@ class TestEvents:
         def told() -> bool:
             return caplog.text.count("the site refused the login") > 2
 
-        def mended() -> SftpServer:
+        def requoted() -> SftpServer:
             assert self.server.logins == ["password"]
             (self.folder / "a.DONE").touch()
             return self.at(self.server)
 
-        assert self.events(1, told, mended) == ["/a.DONE"]
+        assert self.events(1, told, requoted) == ["/a.DONE"]
         assert "Waiting for another Airflow connection, asked for again in" in caplog.text
         assert self.server.logins == ["password"] * 2
 

@@ -10,9 +10,9 @@ They are what the DAGs of the orchestrations are made of, and can be used in a h
     upload = PersadoUploadOperator(task_id="upload", previous=encode.output, settings=settings)
     PersadoSuccessFileOperator(task_id="success_file", previous=upload.output, settings=settings)
 
-Every stage returns a :class:`~persado.pipeline.stage.receipt.Handover`, which says where its files are; the files stay
-in the stage area. The last one puts the :class:`~persado.pipeline.stage.receipt.Receipt` into the events of its outlet
-assets.
+Every stage returns a :class:`~persado.pipeline.stage.receipt.StageResult`, which says where its files are. The files
+stay in the stage area. The last one puts the :class:`~persado.pipeline.stage.receipt.Receipt` into the events of its
+outlet assets.
 """
 
 from persado.operators.deliver import PersadoDeliverOperator

@@ -13,7 +13,7 @@ from persado.operators.progress import Progress
 from persado.pipeline.names import Names
 from persado.pipeline.recipe import Recipe
 from persado.pipeline.site.reconnect import KeptSession
-from persado.pipeline.stage.receipt import Handover
+from persado.pipeline.stage.receipt import StageResult
 from persado.pipeline.streamed import deliver
 from persado.pipeline.upload.plan import UploadPlan
 from persado.pipeline.upload.streaming import StreamUpload
@@ -46,17 +46,17 @@ class PersadoDeliverOperator(PersadoExtractOperator):
         super().__init__(persado_conn_id=persado_conn_id, **kwargs)
         self.destination = destination
 
-    def run_stage(self, context: Context, progress: Progress) -> Handover:
+    def run_stage(self, context: Context, progress: Progress) -> StageResult:
         """Check what can be checked, then let the rows flow to the site."""
-        begun = self.begin(context, progress)
-        recipe = Recipe(Names(self.settings, begun.values), begun.key, begun.signing)
-        plan = UploadPlan.of(recipe.names, begun.delivery_id)
+        prepared = self.prepare(context, progress)
+        recipe = Recipe(Names(self.settings, prepared.values), prepared.key, prepared.signing)
+        plan = UploadPlan.of(recipe.names, prepared.delivery_id)
         warnings: list[str] = []
         with closing(KeptSession(PersadoHook(self.persado_conn_id).session)) as session:
             done = deliver(
                 partial(open_source, self.conn_id),
                 self.sql,
-                self.selection,
+                self.row_spec,
                 recipe,
                 StreamUpload(session, plan),
                 lambda rows: warnings.extend(self.judge(context, rows)),
@@ -64,5 +64,5 @@ class PersadoDeliverOperator(PersadoExtractOperator):
             )
         for file in done.artifacts:
             self.log.info("%s: %s bytes, complete", file.uri, f"{file.bytes:,}")
-        fingerprint = begun.key.fingerprint if begun.key else None
-        return begun.handover(self.sql, done.artifacts, done.read_by, tuple(warnings), key_fingerprint=fingerprint)
+        fingerprint = prepared.key.fingerprint if prepared.key else None
+        return prepared.result(self.sql, done.artifacts, done.read_by, tuple(warnings), key_fingerprint=fingerprint)

@@ -25,10 +25,10 @@ from persado.pipeline.encrypt.public_key import PublicKey
 from persado.pipeline.encrypt.signing_key import SigningKey
 from persado.pipeline.names import Names
 from persado.pipeline.rows.guards import check_change, check_rows
-from persado.pipeline.rows.row_spec import Selection
+from persado.pipeline.rows.row_spec import RowSpec
 from persado.pipeline.stage.area import StageArea
 from persado.pipeline.stage.artifact import Artifact
-from persado.pipeline.stage.receipt import Handover
+from persado.pipeline.stage.receipt import StageResult
 from persado.preview.dry_run import skip_if_dry_run
 from persado.preview.rendering import cannot_render
 from persado.settings import Access, ChangeGuard, Column, Contract, RowGuards
@@ -39,11 +39,11 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
     from jinja2 import Environment
 from persado.operators.stage import PersadoStageOperator
-from persado.operators.task import delivery_id
+from persado.operators.task import new_delivery_id
 
 
 @dataclass(frozen=True)
-class Begun:
+class Prepared:
     """A delivery before its query runs: its id, what file names stand for, the keys, and what is to be seen."""
 
     delivery_id: str
@@ -52,11 +52,11 @@ class Begun:
     signing: SigningKey | None
     warnings: tuple[str, ...]
 
-    def handover(
+    def result(
         self, sql: str, artifacts: tuple[Artifact, ...], read_by: str, warnings: tuple[str, ...], **more: Any
-    ) -> Handover:
+    ) -> StageResult:
         """Give what the first stage hands on."""
-        return Handover(
+        return StageResult(
             delivery_id=self.delivery_id,
             values=self.values,
             rows=sum(artifact.rows for artifact in artifacts),
@@ -129,7 +129,7 @@ class PersadoExtractOperator(PersadoStageOperator):
         self.only_if_changed = tuple(only_if_changed)
         self.sql = sql
         self.conn_id = conn_id
-        self.selection = Selection(
+        self.row_spec = RowSpec(
             columns=None if columns is None else tuple(Column.model_validate(column) for column in columns),
             transform=transform,
             transform_folder=Path(transform_folder or "include"),
@@ -167,29 +167,29 @@ class PersadoExtractOperator(PersadoStageOperator):
         skip_if_dry_run(self, context)
         return super().execute(context)
 
-    def run_stage(self, context: Context, progress: Progress) -> Handover:
+    def run_stage(self, context: Context, progress: Progress) -> StageResult:
         """Check what can be checked, run the query, judge the number of rows."""
-        begun = self.begin(context, progress)
-        area = StageArea(stage_root(), begun.delivery_id)
+        prepared = self.prepare(context, progress)
+        area = StageArea(stage_root(), prepared.delivery_id)
         area.sweep()
         with open_source(self.conn_id) as connection:
             artifact, read_by = chained.extract_stage(
-                area, connection, self.sql, self.selection, self.settings, progress.add
+                area, connection, self.sql, self.row_spec, self.settings, progress.add
             )
         warnings = self.judge(context, artifact.rows)
-        return begun.handover(self.sql, (artifact,), read_by, warnings)
+        return prepared.result(self.sql, (artifact,), read_by, warnings)
 
-    def begin(self, context: Context, progress: Progress) -> Begun:
+    def prepare(self, context: Context, progress: Progress) -> Prepared:
         """Look at everything that can be known to fail later, before the query runs."""
         skip_unless_changed(context, self.asset, self.only_if_changed, self.log)
         values = self.name_values(context)
         Names(self.settings, values).check()
-        self.selection.check()
+        self.row_spec.check()
         keys_folder = self.keys_folder or config_dir() / "keys"
         key, signing, warnings = checked_keys(self.settings, keys_folder, progress.started)
         for text in warnings:
             self.log.warning("%s", text)
-        return Begun(delivery_id(context), values, key, signing, warnings)
+        return Prepared(new_delivery_id(context), values, key, signing, warnings)
 
     def judge(self, context: Context, rows: int) -> tuple[str, ...]:
         """Judge the number of rows; give the warnings."""

@@ -18,7 +18,7 @@ from persado.operators.run_params import reason
 from persado.pipeline.names import Names
 from persado.pipeline.rows.guards import EmptyResult
 from persado.pipeline.stage.area import StageArea
-from persado.pipeline.stage.receipt import DeliveredFile, Handover, Receipt, StageRecord
+from persado.pipeline.stage.receipt import DeliveredFile, Receipt, StageRecord, StageResult
 from persado.pipeline.upload.plan import UploadPlan
 from persado.settings import Settings
 from persado.settings.filenames.template import NameValues
@@ -45,11 +45,11 @@ class PersadoStageOperator(PersadoOperator):
         self.previous = previous
 
     @abstractmethod
-    def run_stage(self, context: Context, progress: Progress) -> Handover:
+    def run_stage(self, context: Context, progress: Progress) -> StageResult:
         """Do the stage's work and tell what came of it, without the record of this stage."""
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Run the stage; return the handover as plain data, for XCom."""
+        """Run the stage; return its result as plain data, for XCom."""
         progress = Progress(self.stage, self.log)
         try:
             self._running = True
@@ -81,39 +81,39 @@ class PersadoStageOperator(PersadoOperator):
         return done.model_dump(mode="json")
 
     def on_kill(self) -> None:
-        """Break off inside the stage, so that it ends its child processes and removes what it has begun."""
+        """Break off inside the stage, so that it ends its child processes and removes what it has prepared."""
         if self._running:
             self._running = False
             raise AirflowTaskTerminated(f"{self.stage}: the task was stopped")
 
-    def handover(self) -> Handover:
+    def previous_result(self) -> StageResult:
         """Give what the stage before has left."""
         if self.previous is None:
             raise ConfigurationError(
                 "the stage before has handed over nothing: clear the run from its first task on (extract, with all "
                 "downstream tasks)"
             )
-        return Handover.model_validate(self.previous)
+        return StageResult.model_validate(self.previous)
 
-    def names(self, handover: Handover) -> Names:
+    def names(self, result: StageResult) -> Names:
         """Give the names of this run's files."""
-        return Names(self.settings, handover.values)
+        return Names(self.settings, result.values)
 
-    def area(self, handover: Handover) -> StageArea:
+    def area(self, result: StageResult) -> StageArea:
         """Give the delivery's folder in the stage area."""
-        return StageArea(stage_root(), handover.delivery_id)
+        return StageArea(stage_root(), result.delivery_id)
 
-    def plan(self, handover: Handover) -> UploadPlan:
+    def plan(self, result: StageResult) -> UploadPlan:
         """Return where the files of this delivery go."""
-        return UploadPlan.of(self.names(handover), handover.delivery_id)
+        return UploadPlan.of(self.names(result), result.delivery_id)
 
-    def done_path(self, handover: Handover) -> str | None:
+    def done_path(self, result: StageResult) -> str | None:
         """Return the full path of the success file; None where none is written."""
-        return self.plan(handover).done_path if self.settings.success_file else None
+        return self.plan(result).done_path if self.settings.success_file else None
 
-    def delivered_files(self, handover: Handover) -> tuple[DeliveredFile, ...]:
+    def delivered_files(self, result: StageResult) -> tuple[DeliveredFile, ...]:
         """Say where each file stands at the site."""
-        plan = self.plan(handover)
+        plan = self.plan(result)
         return tuple(
             DeliveredFile(
                 name=file.name,
@@ -122,7 +122,7 @@ class PersadoStageOperator(PersadoOperator):
                 bytes=file.bytes,
                 sha256=file.sha256,
             )
-            for file in handover.artifacts
+            for file in result.artifacts
         )
 
     def _keep_receipt(self, context: Context, receipt: Receipt, values: NameValues) -> None:
@@ -132,7 +132,7 @@ class PersadoStageOperator(PersadoOperator):
         if self.asset is not None:
             Ledger(context, self.asset).delivered(receipt, values)
 
-    def _receipt(self, context: Context, done: Handover) -> Receipt:
+    def _receipt(self, context: Context, done: StageResult) -> Receipt:
         run = context["dag_run"]
         return Receipt(
             delivery_id=done.delivery_id,

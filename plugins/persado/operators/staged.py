@@ -10,7 +10,7 @@ from persado.connections.options import config_dir
 from persado.operators.progress import Progress
 from persado.pipeline import chained
 from persado.pipeline.recipe import Recipe
-from persado.pipeline.stage.receipt import Handover
+from persado.pipeline.stage.receipt import StageResult
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -22,9 +22,9 @@ class PersadoFormatOperator(PersadoStageOperator):
 
     stage = "format"
 
-    def run_stage(self, context: Context, progress: Progress) -> Handover:
+    def run_stage(self, context: Context, progress: Progress) -> StageResult:
         """Format the rows."""
-        before = self.handover()
+        before = self.previous_result()
         files = chained.format_stage(self.area(before), before.artifacts[0], Recipe(self.names(before)), progress.add)
         return before.model_copy(update={"artifacts": files})
 
@@ -34,9 +34,9 @@ class PersadoEncodeOperator(PersadoStageOperator):
 
     stage = "encode"
 
-    def run_stage(self, context: Context, progress: Progress) -> Handover:
+    def run_stage(self, context: Context, progress: Progress) -> StageResult:
         """Encode the files."""
-        before = self.handover()
+        before = self.previous_result()
         files = chained.encode_stage(self.area(before), before.artifacts, Recipe(self.names(before)), progress.add)
         return before.model_copy(update={"artifacts": files})
 
@@ -54,9 +54,9 @@ class PersadoEncryptOperator(PersadoStageOperator):
         super().__init__(**kwargs)
         self.keys_folder = keys_folder
 
-    def run_stage(self, context: Context, progress: Progress) -> Handover:
+    def run_stage(self, context: Context, progress: Progress) -> StageResult:
         """Encrypt the files."""
-        before = self.handover()
+        before = self.previous_result()
         key = public_key(self.settings, Path(self.keys_folder or config_dir() / "keys"))
         if key is None:
             raise TypeError("PersadoEncryptOperator needs the setting pgp_public_key")

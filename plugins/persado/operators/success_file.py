@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from persado.hooks import PersadoHook
 from persado.operators.progress import Progress
 from persado.pipeline.done.success_file import manifest, write_success_file
-from persado.pipeline.stage.receipt import Handover
+from persado.pipeline.stage.receipt import StageResult
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -19,9 +19,9 @@ class PersadoSuccessFileOperator(PersadoUploadOperator):
 
     stage = "success_file"
 
-    def run_stage(self, context: Context, progress: Progress) -> Handover:
+    def run_stage(self, context: Context, progress: Progress) -> StageResult:
         """Write the success file, then empty the delivery's stage area."""
-        before = self.handover()
+        before = self.previous_result()
         plan = self.plan(before)
         files = self.delivered_files(before)
         content = b""

@@ -15,7 +15,7 @@ from persado.errors import PersadoError, RejectedError
 from persado.ledger.records import Failure, told
 from persado.ledger.writer import Ledger, ledger_problems
 from persado.operators.run_params import reason
-from persado.pipeline.stage.receipt import Handover
+from persado.pipeline.stage.receipt import StageResult
 from persado.retries import PersadoRetryPolicy
 from persado.settings import Access
 
@@ -85,8 +85,9 @@ class PersadoOperator(BaseOperator):
 
     def _failure(self, context: Context, error: str, message: str) -> Failure:
         task, run = context["ti"], context["dag_run"]
+        previous = StageResult.model_validate(self.previous) if self.previous else None
         return Failure(
-            delivery_id=Handover.model_validate(self.previous).delivery_id if self.previous else delivery_id(context),
+            delivery_id=previous.delivery_id if previous else new_delivery_id(context),
             dag_id=run.dag_id,
             run_id=run.run_id,
             triggered_by=run.triggering_user_name,
@@ -99,7 +100,7 @@ class PersadoOperator(BaseOperator):
         )
 
 
-def delivery_id(context: Context) -> str:
+def new_delivery_id(context: Context) -> str:
     """Mark a delivery: the same at every try of a run, another for every other run or extracting task."""
     task = context["ti"]
     parts = (task.dag_id, task.run_id, task.task_id, str(task.map_index))

@@ -10,7 +10,7 @@ from persado.hooks import PersadoHook
 from persado.operators.progress import Progress
 from persado.operators.upload_state import upload_state
 from persado.pipeline.done.success_file import require_delivered
-from persado.pipeline.stage.receipt import Handover
+from persado.pipeline.stage.receipt import StageResult
 from persado.pipeline.upload.plan import UploadPlan
 from persado.pipeline.upload.staged import Upload, upload
 
@@ -41,9 +41,9 @@ class PersadoUploadOperator(PersadoStageOperator):
         self.persado_conn_id = persado_conn_id
         self.destination = destination
 
-    def run_stage(self, context: Context, progress: Progress) -> Handover:
+    def run_stage(self, context: Context, progress: Progress) -> StageResult:
         """Upload the files."""
-        before = self.handover()
+        before = self.previous_result()
         area, plan = self.area(before), self.plan(before)
         if not area.holds(before.artifacts):
             return self._look_at_delivered(before, plan)
@@ -64,7 +64,7 @@ class PersadoUploadOperator(PersadoStageOperator):
             self.log.info("%s: %s bytes, complete", file.remote_path, f"{file.size:,}")
         return before
 
-    def _look_at_delivered(self, before: Handover, plan: UploadPlan) -> Handover:
+    def _look_at_delivered(self, before: StageResult, plan: UploadPlan) -> StageResult:
         """See whether a delivery whose staged files are gone has arrived: a finished one may be cleared, too."""
         files = self.delivered_files(before)
         self.log.info("no staged files: looking whether all of them are at the site already")

@@ -12,7 +12,7 @@ from persado.pipeline.extract.read import extract
 from persado.pipeline.format.delimited import header
 from persado.pipeline.format.split import parts
 from persado.pipeline.recipe import OnProgress, Recipe
-from persado.pipeline.rows.row_spec import Selection, selected
+from persado.pipeline.rows.row_spec import RowSpec, apply_row_spec
 from persado.pipeline.stage.area import StageArea
 from persado.pipeline.stage.arrow_file import ArrowWriter, read_batches
 from persado.pipeline.stage.artifact import Artifact
@@ -27,7 +27,7 @@ def extract_stage(
     area: StageArea,
     connection: Any,
     sql: str,
-    selection: Selection,
+    row_spec: RowSpec,
     settings: Settings,
     on_progress: OnProgress,
 ) -> tuple[Artifact, str]:
@@ -39,11 +39,11 @@ def extract_stage(
     :return: the file, and how the rows were read
     """
     if settings.split is None:
-        with formatted_directly(connection, sql, selection, settings) as text:
+        with formatted_directly(connection, sql, row_spec, settings) as text:
             if text is not None:
                 return _keep_text(area, text, on_progress), text.read_by
     with extract(connection, sql, nan_text=settings.nan_text) as result, area.create("extract") as sink:
-        headers, batches = selected(result, selection)
+        headers, batches = apply_row_spec(result, row_spec)
         header(headers, settings)  # what it refuses is refused before all the rows are read
         writer = ArrowWriter(sink, headers)
         rows = before = 0

@@ -17,7 +17,7 @@ from persado.pipeline.format.columns import MIXED
 from persado.pipeline.format.delimited import block, header, lines
 from persado.pipeline.names import Names
 from persado.pipeline.rows.contract import ContractCheck
-from persado.pipeline.rows.row_spec import Selection, selected
+from persado.pipeline.rows.row_spec import RowSpec, apply_row_spec
 from persado.pipeline.rows.rows import Rows
 from persado.settings.models.columns import Column
 
@@ -73,7 +73,7 @@ class Preview:
 
 
 def preview(
-    connection: Any, sql: str, names: Names, selection: Selection, *, rows: int = ROWS, count: bool = False
+    connection: Any, sql: str, names: Names, row_spec: RowSpec, *, rows: int = ROWS, count: bool = False
 ) -> Preview:
     """
     Run the query and look at its first rows; no more than a batch of them is fetched.
@@ -84,7 +84,7 @@ def preview(
     :param connection: an open DB-API connection
     :param sql: one statement that gives rows
     :param names: the names of the files
-    :param selection: what the data template says about rows
+    :param row_spec: what the data template says about rows
     :param rows: how many rows
     :param count: whether to count all of them
     :raises ConfigurationError: for a query that the database refuses
@@ -100,11 +100,11 @@ def preview(
         columns = result.columns
     at_hand = sum(batch.num_rows for batch in fetched)
     total = at_hand if at_hand <= rows else _count(connection, sql) if count else None
-    headers, batches = _selected(Rows(columns, _first(iter(fetched), rows), ""), selection, problems)
+    headers, batches = _selected(Rows(columns, _first(iter(fetched), rows), ""), row_spec, problems)
     return replace(
         found,
-        columns=tuple(_columns(headers, batches, selection)),
-        text=_text(headers, batches, names, selection, problems),
+        columns=tuple(_columns(headers, batches, row_spec)),
+        text=_text(headers, batches, names, row_spec, problems),
         rows=sum(batch.num_rows for batch in batches),
         total=total,
         problems=tuple(problems),
@@ -145,28 +145,24 @@ def _first(batches: Iterator[pa.RecordBatch], rows: int) -> Iterator[pa.RecordBa
         left -= batch.num_rows
 
 
-def _selected(
-    rows: Rows, selection: Selection, problems: list[str]
-) -> tuple[tuple[str, ...], Sequence[pa.RecordBatch]]:
+def _selected(rows: Rows, row_spec: RowSpec, problems: list[str]) -> tuple[tuple[str, ...], Sequence[pa.RecordBatch]]:
     """Give the rows as they would be sent, also those that break the contract."""
     headers: tuple[str, ...] = ()
     found: list[pa.RecordBatch] = []
     with noted(problems):
-        headers, batches = selected(rows, replace(selection, contract=None))
+        headers, batches = apply_row_spec(rows, replace(row_spec, contract=None))
         found.extend(batches)
-    if headers and selection.contract:
+    if headers and row_spec.contract:
         with noted(problems):
-            check = ContractCheck(selection.contract, headers)
+            check = ContractCheck(row_spec.contract, headers)
             for batch in found:
                 check.look(batch)
             check.finish()
     return headers, found
 
 
-def _columns(
-    headers: Sequence[str], batches: Sequence[pa.RecordBatch], selection: Selection
-) -> Iterator[PreviewColumn]:
-    wanted: Sequence[Column] = selection.columns or [Column(name=name) for name in headers]
+def _columns(headers: Sequence[str], batches: Sequence[pa.RecordBatch], row_spec: RowSpec) -> Iterator[PreviewColumn]:
+    wanted: Sequence[Column] = row_spec.columns or [Column(name=name) for name in headers]
     for position, column in enumerate(wanted):
         types = dict.fromkeys(_type(batch.column(position).type) for batch in batches) if headers else {}
         yield PreviewColumn(name=column.name, origin=column.origin, type=" or ".join(types), pii=column.pii)
@@ -180,13 +176,13 @@ def _text(
     headers: Sequence[str],
     batches: Sequence[pa.RecordBatch],
     names: Names,
-    selection: Selection,
+    row_spec: RowSpec,
     problems: list[str],
 ) -> str:
     if not headers:
         return ""
     settings = names.settings
-    masked = [position for position, column in enumerate(selection.columns or ()) if column.pii]
+    masked = [position for position, column in enumerate(row_spec.columns or ()) if column.pii]
     text = b""
     starts = itertools.accumulate((batch.num_rows for batch in batches), initial=1)
     with noted(problems):

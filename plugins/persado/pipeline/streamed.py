@@ -22,7 +22,7 @@ from persado.pipeline.extract.engines import formatted_text
 from persado.pipeline.flow import Flow, flow
 from persado.pipeline.format.split import Block
 from persado.pipeline.recipe import OnProgress, Recipe
-from persado.pipeline.rows.row_spec import Selection
+from persado.pipeline.rows.row_spec import RowSpec
 from persado.pipeline.site.errors import ConnectionLostError
 from persado.pipeline.site.reconnect import ATTEMPTS, pause_before_retry
 from persado.pipeline.stage.artifact import Artifact, Sink
@@ -57,7 +57,7 @@ Source = Callable[[], AbstractContextManager[Any]]
 def deliver(
     source: Source,
     sql: str,
-    selection: Selection,
+    row_spec: RowSpec,
     recipe: Recipe,
     site: StreamUpload,
     judge: Callable[[int], None],
@@ -70,7 +70,7 @@ def deliver(
 
     :param source: opens the database
     :param sql: one statement that gives rows
-    :param selection: what the data template says about rows
+    :param row_spec: what the data template says about rows
     :param recipe: how the files are made
     :param site: where they go
     :param judge: gets the number of rows when all of them were read, and raises what stops the delivery
@@ -83,7 +83,7 @@ def deliver(
             # What the site refuses is known before the query runs.
             site.begin(site.plan.remote_path(recipe.names.first()))
             try:
-                done = _stream(source, sql, selection, recipe, site, judge, on_progress)
+                done = _stream(source, sql, row_spec, recipe, site, judge, on_progress)
                 break
             except ConnectionLostError as error:
                 lost += 1
@@ -100,7 +100,7 @@ def deliver(
 def _stream(
     source: Source,
     sql: str,
-    selection: Selection,
+    row_spec: RowSpec,
     recipe: Recipe,
     site: StreamUpload,
     judge: Callable[[int], None],
@@ -116,7 +116,7 @@ def _stream(
             if threading.get_ident() != reading:
                 _interrupt(connection)
 
-        with flow(stopped) as stages, formatted_text(connection, sql, selection, recipe.settings) as text:
+        with flow(stopped) as stages, formatted_text(connection, sql, row_spec, recipe.settings) as text:
             # The site waits for nothing: a file is begun there when its first rows are at hand.
             blocks = itertools.chain([*itertools.islice(text.blocks, 2)], text.blocks)
             artifacts = tuple(_files(blocks, recipe, site, stages, on_progress))

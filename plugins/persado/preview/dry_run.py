@@ -19,7 +19,7 @@ from persado.ledger.writer import Ledger
 from persado.pipeline.names import Names
 from persado.pipeline.preview import ROWS, Preview, noted, preview
 from persado.pipeline.rows.guards import EmptyResult, check_change, check_rows
-from persado.pipeline.rows.row_spec import Selection
+from persado.pipeline.rows.row_spec import RowSpec
 from persado.preview.text import preview_text
 from persado.settings import ChangeGuard, RowGuards, Settings
 from persado.settings.filenames.template import NameValues
@@ -34,7 +34,7 @@ class FirstTask(Protocol):
 
     sql: str
     conn_id: str
-    selection: Selection
+    row_spec: RowSpec
     settings: Settings
     rows: RowGuards
     change: ChangeGuard | None
@@ -98,9 +98,9 @@ def make_preview(
         warnings += checked_keys(task.settings, task.keys_folder or config_dir() / "keys", datetime.now(UTC))[2]
     with open_source(task.conn_id) as connection:
         names = Names(task.settings, task.name_values(context))
-        found = preview(connection, task.sql, names, task.selection, rows=rows, count=count)
+        found = preview(connection, task.sql, names, task.row_spec, rows=rows, count=count)
     # How many rows a transform leaves is not known before it has seen them all.
-    if found.total is not None and not task.selection.transform:
+    if found.total is not None and not task.row_spec.transform:
         try:
             with noted(problems):
                 warnings += check_rows(found.total, task.rows, task.on_empty)

@@ -56,7 +56,7 @@ class DoneWatch:
         :raises PersadoError: what the work, the login or the Airflow connection gave rise to
         """
         async with self._one_at_a_time:
-            site = await self._site() if self._session is None or not self._session.open_still else None
+            site = await self._site() if self._session is None or not self._session.is_open else None
             return await in_thread(self._do, site, work)
 
     @property

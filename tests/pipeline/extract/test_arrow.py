@@ -22,7 +22,7 @@ from support.files.tabular import cell_of, file_of, settings
 
 from persado.errors import ConfigurationError
 from persado.pipeline.extract.engines import formatted_text
-from persado.pipeline.rows.row_spec import Selection
+from persado.pipeline.rows.row_spec import RowSpec
 
 EXACT = (
     *("smallint", "int", "bigint", "numeric", "numeric(12,2)", "real", "float8", "bool", "text", "varchar", "char(4)"),
@@ -53,7 +53,7 @@ def adbc() -> Iterator[Any]:
 
 def written(connection: Any, sql: str, **wanted: Any) -> bytes:
     """Give the file, if the rows came as Arrow."""
-    with formatted_text(connection, sql, Selection(), settings(**wanted)) as text:
+    with formatted_text(connection, sql, RowSpec(), settings(**wanted)) as text:
         assert text.read_by == "arrow"
         return b"".join(block for _, _, block in text.blocks)
 
@@ -138,5 +138,5 @@ def test_a_batch_without_rows_ends_nothing() -> None:
 
     with closing(adbc_driver_sqlite.dbapi.connect()) as plain:
         plain.__class__ = Connection
-        with formatted_text(plain, "SELECT 1 AS a", Selection(), settings()) as text:
+        with formatted_text(plain, "SELECT 1 AS a", RowSpec(), settings()) as text:
             assert b"".join(block for _, _, block in text.blocks) == b"a\n1\n2\n"

@@ -18,7 +18,7 @@ from support.files.tabular import file_of, settings
 from persado.errors import ConfigurationError
 from persado.pipeline.extract.dbapi import FIRST_ROWS
 from persado.pipeline.extract.engines import formatted_text
-from persado.pipeline.rows.row_spec import Selection
+from persado.pipeline.rows.row_spec import RowSpec
 from persado.settings.models.columns import Column
 from persado.settings.models.effective import Settings
 
@@ -36,9 +36,9 @@ def lite() -> Iterator[sqlite3.Connection]:
         yield connection
 
 
-def written(connection: Any, sql: str, wanted: Settings, selection: Selection | None = None) -> bytes:
+def written(connection: Any, sql: str, wanted: Settings, row_spec: RowSpec | None = None) -> bytes:
     """Give the file."""
-    with formatted_text(connection, sql, selection or Selection(), wanted) as text:
+    with formatted_text(connection, sql, row_spec or RowSpec(), wanted) as text:
         assert text.read_by == "dbapi"
         return b"".join(block for _, _, block in text.blocks)
 
@@ -108,12 +108,12 @@ def test_values_without_a_text_are_refused(odd: str, problem: str) -> None:
 def test_the_choice_of_columns() -> None:
     with closing(sqlite3.connect(":memory:")) as connection:
         sql = "SELECT 1 AS a, 'x' AS b, NULL AS c"
-        chosen = Selection(columns=(Column(name="again", from_="B"), Column(name="c"), Column(name="b")))
+        chosen = RowSpec(columns=(Column(name="again", from_="B"), Column(name="c"), Column(name="b")))
         assert written(connection, sql, settings(), chosen) == b"again,c,b\nx,,x\n"
-        constant = Selection(columns=(Column(name="c"), Column(name="k", value="v")))
+        constant = RowSpec(columns=(Column(name="c"), Column(name="k", value="v")))
         assert written(connection, sql, settings(), constant) == b"c,k\n,v\n"
         with pytest.raises(ConfigurationError, match="wants the column 'd', which the query does not give"):
-            written(connection, sql, settings(), Selection(columns=(Column(name="d"),)))
+            written(connection, sql, settings(), RowSpec(columns=(Column(name="d"),)))
         with pytest.raises(ConfigurationError, match="several columns named a"):
             written(connection, "SELECT 1 AS a, 2 AS a", settings())
 

@@ -21,7 +21,7 @@ from persado.pipeline.extract.read import extract
 from persado.pipeline.format.split import parts
 from persado.pipeline.names import Names
 from persado.pipeline.recipe import Recipe
-from persado.pipeline.rows.row_spec import Selection, selected
+from persado.pipeline.rows.row_spec import RowSpec, apply_row_spec
 from persado.pipeline.stage.area import StageArea
 from persado.settings.models.columns import Column
 from persado.settings.models.contract import Contract
@@ -45,9 +45,9 @@ def test_the_choice_of_columns_and_constants(pg: Any) -> None:
     wanted = settings(quote_mode="all_non_numeric", row_number="row")
     head = '"row","again","ü \'x\' \\","n","yes","nothing","B"\n'
     row = '1,"true","it\'s \\ ""constant""",7,"true",,"true"\n'
-    assert written(pg, sql, wanted, Selection(columns=columns)) == (COPIED, (head + row).encode())
+    assert written(pg, sql, wanted, RowSpec(columns=columns)) == (COPIED, (head + row).encode())
     with pytest.raises(ConfigurationError, match="wants the column 'c', which the query does not give"):
-        written(pg, sql, wanted, Selection(columns=(Column(name="c"),)))
+        written(pg, sql, wanted, RowSpec(columns=(Column(name="c"),)))
 
 
 def test_parts_of_so_many_rows(pg: Any) -> None:
@@ -55,7 +55,7 @@ def test_parts_of_so_many_rows(pg: Any) -> None:
     wanted = settings(split={"rows": 50_000}, row_number="n")
     found: dict[int, bytes] = {}
     rows: dict[int, int] = {}
-    with formatted_text(pg, sql, Selection(), wanted) as text:
+    with formatted_text(pg, sql, RowSpec(), wanted) as text:
         for part, count, block in text.blocks:
             found[part] = found.get(part, b"") + block
             rows[part] = rows.get(part, 0) + count
@@ -68,18 +68,18 @@ def test_parts_of_so_many_rows(pg: Any) -> None:
     assert found == expected
 
 
-NO_COPY: dict[str, tuple[dict[str, Any], Selection]] = {
-    "quote mode none": ({"quote_mode": "none"}, Selection()),
-    "a delimiter of several bytes": ({"file_format": "custom", "delimiter": "é"}, Selection()),
-    "a delimiter inside of numbers": ({"file_format": "custom", "delimiter": "1"}, Selection()),
-    "parts of so many megabytes": ({"split": {"megabytes": 1}}, Selection()),
+NO_COPY: dict[str, tuple[dict[str, Any], RowSpec]] = {
+    "quote mode none": ({"quote_mode": "none"}, RowSpec()),
+    "a delimiter of several bytes": ({"file_format": "custom", "delimiter": "é"}, RowSpec()),
+    "a delimiter inside of numbers": ({"file_format": "custom", "delimiter": "1"}, RowSpec()),
+    "parts of so many megabytes": ({"split": {"megabytes": 1}}, RowSpec()),
 }
 
 
 @pytest.mark.parametrize(("wanted", "selection"), NO_COPY.values(), ids=NO_COPY)
-def test_what_copy_cannot_say_goes_through_arrow(wanted: dict[str, Any], selection: Selection, pg: Any) -> None:
+def test_what_copy_cannot_say_goes_through_arrow(wanted: dict[str, Any], row_spec: RowSpec, pg: Any) -> None:
     sql = "SELECT 1.5 AS x, 'a,é' AS y -- that's it"
-    assert written(pg, sql, settings(**wanted), selection) == (BY_ARROW, file_of(pg, sql, **wanted))
+    assert written(pg, sql, settings(**wanted), row_spec) == (BY_ARROW, file_of(pg, sql, **wanted))
 
 
 def test_a_comment_behind_the_semicolon_goes_through_arrow(pg: Any) -> None:
@@ -113,7 +113,7 @@ def test_large_rows_are_not_held_together(pg: Any) -> None:
     # The first row makes libpq's buffer grow, so that many of the others are at hand at a time.
     size = "CASE WHEN i = 1 THEN 20000000 ELSE 9000 END"
     sql = f"SELECT i, repeat('x', {size}) AS b FROM generate_series(1, 500) AS t (i)"
-    with formatted_text(pg, sql, Selection(), settings()) as text:
+    with formatted_text(pg, sql, RowSpec(), settings()) as text:
         head, first, *others = text.blocks
     assert text.read_by == COPIED
     assert sum(rows for _, rows, _ in (head, first, *others)) == 500
@@ -124,7 +124,7 @@ def test_large_rows_are_not_held_together(pg: Any) -> None:
 @pytest.mark.parametrize("autocommit", [False, True])
 def test_reading_can_stop_early(autocommit: bool) -> None:
     with postgres.connect(autocommit=autocommit, row_factory=psycopg.rows.dict_row) as connection:
-        with formatted_text(connection, "SELECT i FROM generate_series(1, 1000000) t(i)", Selection(), settings()) as t:
+        with formatted_text(connection, "SELECT i FROM generate_series(1, 1000000) t(i)", RowSpec(), settings()) as t:
             assert [next(t.blocks)[1], next(t.blocks)[1] > 0] == [0, True]
         assert written(connection, "SELECT 1 AS a", settings()) == (COPIED, b"a\n1\n")
 
@@ -145,7 +145,7 @@ def test_a_chained_delivery_keeps_the_text_that_the_database_wrote(
 ) -> None:
     area, sql = StageArea(tmp_path, "x"), "SELECT i, ' a' AS b FROM generate_series(1, 60000) AS t(i)"
     names = Names(settings(**wanted), VALUES)
-    extracted, read_by = chained.extract_stage(area, pg, sql, Selection(), settings(**wanted), lambda rows, size: None)
+    extracted, read_by = chained.extract_stage(area, pg, sql, RowSpec(), settings(**wanted), lambda rows, size: None)
     files = chained.format_stage(area, extracted, Recipe(names), lambda rows, size: None)
     assert (read_by, files[0].uri == extracted.uri) == ((COPIED, True) if not wanted else (BY_ARROW, False))
     sizes = [50_000, 10_000] if "split" in wanted else [60_000]
@@ -166,7 +166,7 @@ def test_a_row_number_column_with_the_name_of_another_is_refused_before_the_rows
         written(pg, sql, wanted)
     pg.rollback()
     with pytest.raises(ConfigurationError, match=message):
-        chained.extract_stage(StageArea(tmp_path, "x"), pg, sql, Selection(), wanted, lambda rows, size: None)
+        chained.extract_stage(StageArea(tmp_path, "x"), pg, sql, RowSpec(), wanted, lambda rows, size: None)
     pg.rollback()
 
 
@@ -185,12 +185,12 @@ SOUND = "md5(i::text) AS hash, 1700000000 + i AS sent, '2026-01-02'::date AS day
 
 
 def test_postgresql_judges_by_the_contract(pg: Any) -> None:
-    selection = Selection(contract=CONTRACT)
+    row_spec = RowSpec(contract=CONTRACT)
     sql = f"SELECT {SOUND} FROM generate_series(1, 3000) AS t(i)"
     for wanted in ({}, {"quote_mode": "all_non_numeric"}, {"quote_mode": "all"}):
-        assert written(pg, sql, settings(**wanted), selection) == (COPIED, file_of(pg, sql, **wanted))
+        assert written(pg, sql, settings(**wanted), row_spec) == (COPIED, file_of(pg, sql, **wanted))
     with pytest.raises(RejectedError, match=r"requires the column\(s\) hash, sent, day, count"):
-        written(pg, "SELECT 1 AS a", settings(), selection)
+        written(pg, "SELECT 1 AS a", settings(), row_spec)
 
 
 def test_what_breaks_the_contract_is_told_alike(pg: Any) -> None:
@@ -201,11 +201,11 @@ def test_what_breaks_the_contract_is_told_alike(pg: Any) -> None:
           CASE i WHEN 5 THEN '1.0' WHEN 6 THEN NULL ELSE i::text END AS count
         FROM generate_series(1, 3000) AS t(i)
     """
-    selection = Selection(contract=CONTRACT)
+    row_spec = RowSpec(contract=CONTRACT)
     with pytest.raises(RejectedError) as copied:
-        written(pg, sql, settings(), selection)
+        written(pg, sql, settings(), row_spec)
     with pytest.raises(RejectedError) as by_arrow, extract(pg, sql) as rows:
-        list(selected(rows, selection)[1])
+        list(apply_row_spec(rows, row_spec)[1])
     told = [set(str(caught.value).removeprefix("the contract is broken, nothing was sent: ").split("; "))
             for caught in (copied, by_arrow)]  # fmt: skip
     assert told[0] == told[1]

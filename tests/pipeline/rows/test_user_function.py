@@ -17,7 +17,7 @@ from support.files.tabular import settings
 
 from persado.errors import ConfigurationError, PersadoError
 from persado.pipeline.extract.engines import formatted_text
-from persado.pipeline.rows.row_spec import Selection
+from persado.pipeline.rows.row_spec import RowSpec
 from persado.pipeline.rows.rows import Rows
 from persado.pipeline.rows.user_function import transformed
 from persado.settings import Column, Contract
@@ -38,10 +38,10 @@ def made(function: Any, sql: str, tmp_path: Path, connection: Any, **given: Any)
         f"def f(frame):\n{textwrap.indent(textwrap.dedent(function), '    ')}\n"
     )
     columns = tuple(Column.model_validate(column) for column in given.pop("columns", ())) or None
-    selection = Selection(
+    row_spec = RowSpec(
         transform="mine:f", transform_folder=tmp_path, columns=columns, contract=given.pop("contract", None)
     )
-    with formatted_text(connection, sql, selection, settings(**given)) as text:
+    with formatted_text(connection, sql, row_spec, settings(**given)) as text:
         return b"".join(block for _, _, block in text.blocks).decode()
 
 
@@ -53,7 +53,7 @@ def rows(*batches: list[Any]) -> Rows:
 def test_the_function_gets_arrow_backed_types_and_what_it_leaves_alone_stays_exact(tmp_path: Path) -> None:
     sql = """SELECT 9007199254740993 AS big, NULL::BIGINT AS none, '007' AS zeros, 1.10::DECIMAL(9, 2) AS n,
         TIMESTAMPTZ '2026-03-05 01:02:03+01' AS t, true AS b, [1, 2] AS l, 0.1::DOUBLE AS f"""
-    with duckdb.connect() as connection, formatted_text(connection, sql, Selection(), settings()) as text:
+    with duckdb.connect() as connection, formatted_text(connection, sql, RowSpec(), settings()) as text:
         plain = b"".join(block for _, _, block in text.blocks).decode()
     function = "assert all(isinstance(kind, pd.ArrowDtype) for kind in frame.dtypes)\nreturn frame"
     assert sent(function, sql, tmp_path) == plain

@@ -141,12 +141,12 @@ def test_a_server_that_says_something_else_than_sftp(folder: Path) -> None:
 
 def test_a_session_is_no_longer_open_when_the_site_hangs_up(folder: Path) -> None:
     with SftpServer(folder) as server, connect(server.site()) as session:
-        assert session.open_still
+        assert session.is_open
         server.hang_up()
         with fails(TransientError, "the connection was lost"), site_errors("looking around"):
             session.normalize(".")
         session._transport.join(30)
-        assert not session.open_still
+        assert not session.is_open
 
 
 def test_a_site_shows_no_secret() -> None:

@@ -20,7 +20,7 @@ _EXACT_IN_POSTGRESQL = {
 }
 
 
-def gives_arrow(connection: Any) -> bool:
+def returns_arrow(connection: Any) -> bool:
     """
     Whether the driver gives a result as Arrow record batches.
 
@@ -35,7 +35,7 @@ def read(connection: Any, sql: str, _nan_text: str | None) -> Iterator[Result]:
     """
     Run a query.
 
-    :param connection: an open DB-API connection; :func:`gives_arrow`
+    :param connection: an open DB-API connection; :func:`returns_arrow`
     :param sql: one statement that gives rows
     """
     # Some drivers put the query into parentheses; a comment at its end must not take the closing one.

@@ -24,10 +24,10 @@ from persado.pipeline.extract.dbapi import Sizes, executed
 from persado.pipeline.extract.query_errors import translating
 from persado.pipeline.format.columns import column
 from persado.pipeline.format.delimited import block, header, lines
-from persado.pipeline.format.requote import Fields, Requoting, is_mendable
+from persado.pipeline.format.requote import Fields, Requoting, can_requote
 from persado.pipeline.format.split import Block
 from persado.pipeline.rows.projection import source_positions
-from persado.pipeline.rows.row_spec import Selection
+from persado.pipeline.rows.row_spec import RowSpec
 from persado.pipeline.rows.rows import refuse_twice
 from persado.settings.models.effective import Settings
 
@@ -42,42 +42,42 @@ Row = Sequence[Any]
 Chooser = Callable[[Sequence[Row]], Sequence[Row]]
 
 
-def is_writable(selection: Selection, settings: Settings) -> bool:
+def is_writable(row_spec: RowSpec, settings: Settings) -> bool:
     """
     Whether most rows can be written this way.
 
-    :param selection: what the data template says about rows
+    :param row_spec: what the data template says about rows
     :param settings: how they are written
     """
     return not (
-        selection.transform
-        or selection.contract
-        or any(c.constant for c in selection.columns or ())
+        row_spec.transform
+        or row_spec.contract
+        or any(c.constant for c in row_spec.columns or ())
         or settings.quote_mode != "special_characters"
         or settings.null_text
         or settings.row_number
         or settings.split
-        or not is_mendable(settings)
+        or not can_requote(settings)
     )
 
 
 @contextmanager
 def rows_text(
-    connection: Any, sql: str, selection: Selection, settings: Settings
+    connection: Any, sql: str, row_spec: RowSpec, settings: Settings
 ) -> Iterator[tuple[tuple[str, ...], Iterator[Block]]]:
     """
     Run a query and write its rows.
 
     :param connection: an open DB-API connection
     :param sql: one statement that gives rows
-    :param selection: what the data template says about rows
+    :param row_spec: what the data template says about rows
     :param settings: how they are written; :func:`is_writable`
     :return: the headers, and the blocks of text as :func:`persado.pipeline.format.split.parts` gives them
     """
     with executed(connection, sql) as (cursor, columns):
         refuse_twice(columns)
-        headers = columns if selection.columns is None else tuple(c.name for c in selection.columns)
-        yield headers, _blocks(cursor, headers, _chooser(columns, selection), settings)
+        headers = columns if row_spec.columns is None else tuple(c.name for c in row_spec.columns)
+        yield headers, _blocks(cursor, headers, _chooser(columns, row_spec), settings)
 
 
 def _blocks(cursor: Any, headers: Sequence[str], choose: Chooser, settings: Settings) -> Iterator[Block]:
@@ -119,7 +119,7 @@ class _Writer:
             found = self._found(rows, nulls)
         except UnicodeEncodeError:
             return None  # half of a surrogate pair: the way through Arrow tells its row
-        return None if b"\r" in found.text else self._requoting.mended(found, len(rows))
+        return None if b"\r" in found.text else self._requoting.requoted(found, len(rows))
 
     def _found(self, rows: Sequence[Row], nulls: int) -> Fields:
         if not self._has_empty:
@@ -140,10 +140,10 @@ def _all_finite(rows: Sequence[Row]) -> bool:
     return all(math.isfinite(value) for value in chain.from_iterable(rows) if type(value) is float)
 
 
-def _chooser(columns: Sequence[str], selection: Selection) -> Chooser:
-    if selection.columns is None:
+def _chooser(columns: Sequence[str], row_spec: RowSpec) -> Chooser:
+    if row_spec.columns is None:
         return lambda rows: rows
-    positions = [position or 0 for position in source_positions(columns, selection.columns)]
+    positions = [position or 0 for position in source_positions(columns, row_spec.columns)]
     if len(positions) == 1:
         return lambda rows: [(row[positions[0]],) for row in rows]
     pick = itemgetter(*positions)

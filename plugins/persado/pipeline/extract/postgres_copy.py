@@ -23,11 +23,11 @@ from persado.pipeline.extract.postgres_cursor import described, prepared
 from persado.pipeline.extract.postgres_text import RARE, Expression, Marks, expressions, literal, relieved
 from persado.pipeline.extract.query_errors import translating
 from persado.pipeline.format.delimited import header
-from persado.pipeline.format.requote import Requoting, is_mendable
+from persado.pipeline.format.requote import Requoting, can_requote
 from persado.pipeline.format.split import Block
 from persado.pipeline.rows.contract import ContractCheck
 from persado.pipeline.rows.projection import source_positions
-from persado.pipeline.rows.row_spec import Selection
+from persado.pipeline.rows.row_spec import RowSpec
 from persado.settings.models.contract import Contract
 from persado.settings.models.effective import Settings
 
@@ -44,22 +44,22 @@ Copied = tuple[tuple[str, ...], Iterator[Block]]
 
 
 @contextmanager
-def copied(connection: Any, sql: str, selection: Selection, settings: Settings) -> Iterator[Copied | None]:
+def copied(connection: Any, sql: str, row_spec: RowSpec, settings: Settings) -> Iterator[Copied | None]:
     """
     Run a query.
 
     :param connection: an open psycopg connection
     :param sql: one statement that gives rows
-    :param selection: what the data template says about rows
+    :param row_spec: what the data template says about rows
     :param settings: how they are written
     :return: None where COPY cannot give exactly the text that the settings ask for
     """
     special = settings.field_delimiter + (settings.escape_character or "")
-    if selection.transform or (settings.split and settings.split.megabytes) or RARE in special:
+    if row_spec.transform or (settings.split and settings.split.megabytes) or RARE in special:
         yield None
         return
     with prepared(connection):
-        plan = _plan(connection, sql, selection, settings) if is_mendable(settings) else None
+        plan = _plan(connection, sql, row_spec, settings) if can_requote(settings) else None
         if plan is None or not _is_accepted(connection, plan.copy(" LIMIT 0")):
             yield None
             return
@@ -88,8 +88,8 @@ class _Plan:
         return f"COPY ({self.select}{limit}) TO STDOUT ({self.options})".encode()
 
 
-def _plan(connection: Any, sql: str, selection: Selection, settings: Settings) -> _Plan | None:
-    columns = selection.columns
+def _plan(connection: Any, sql: str, row_spec: RowSpec, settings: Settings) -> _Plan | None:
+    columns = row_spec.columns
     names, oids = zip(*described(connection, sql), strict=True)
     marks = Marks()
     found = expressions(connection, oids, marks, settings.nan_text)
@@ -104,8 +104,8 @@ def _plan(connection: Any, sql: str, selection: Selection, settings: Settings) -
             _constant(column.value) if position is None else found[position]
             for column, position in zip(columns, positions, strict=True)
         ]
-    check = ContractCheck(selection.contract or _NO_CONTRACT, headers)
-    sent = list(sent) if selection.contract else relieved(sent)
+    check = ContractCheck(row_spec.contract or _NO_CONTRACT, headers)
+    sent = list(sent) if row_spec.contract else relieved(sent)
     for number, (_, pattern, position) in enumerate(check.rules()):
         if not sent[position].casts:
             return None
@@ -176,7 +176,7 @@ def _blocks(copy: psycopg.Copy, plan: _Plan, settings: Settings) -> Iterator[Blo
             part, left = part + 1, rows_a_part
             yield part, 0, head
         text = plan.marks.resolved(text, plan.names, seen + 1, plan.broken)
-        yield part, rows, requoting.mended(requoting.fields(text), rows)
+        yield part, rows, requoting.requoted(requoting.fields(text), rows)
         seen += rows
         left = None if left is None else left - rows
     if seen != announced:

@@ -41,7 +41,7 @@ def extract(connection: Any, sql: str, *, nan_text: str | None = None) -> Iterat
     if driver in _READERS:
         read, path = _READERS[driver]
     else:
-        read, path = (from_arrow.read, "arrow") if from_arrow.gives_arrow(connection) else (from_dbapi.read, "dbapi")
+        read, path = (from_arrow.read, "arrow") if from_arrow.returns_arrow(connection) else (from_dbapi.read, "dbapi")
     with read(connection, sql, nan_text) as (columns, batches):
         refuse_twice(columns)
         yield Rows(columns, batches, path)

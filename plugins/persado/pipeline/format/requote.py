@@ -21,7 +21,7 @@ _IN_NUMBERS = frozenset("0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRS
 _NONE = np.empty(0, np.intp)
 
 
-def is_mendable(settings: Settings) -> bool:
+def can_requote(settings: Settings) -> bool:
     """Whether what COPY writes can be made into what the settings want."""
     escape = settings.escape_character or '"'
     single_bytes = settings.field_delimiter.isascii() and escape.isascii()
@@ -55,7 +55,7 @@ class Requoting:
         """
         return Fields(text, ord(self._settings.field_delimiter))
 
-    def mended(self, found: Fields, rows: int) -> bytes:
+    def requoted(self, found: Fields, rows: int) -> bytes:
         """
         Mend the quoting and the line ends of some rows.
 

@@ -29,16 +29,16 @@ class ContractCheck:
 
     :param contract: what the receiver insists on
     :param headers: the columns that will be sent
-    :param told: the columns as errors may show them, if not all of them may be shown
+    :param shown: the columns as errors may show them, if not all of them may be shown
     :raises RejectedError: if a required column is missing
     """
 
-    def __init__(self, contract: Contract, headers: Sequence[str], told: str | None = None) -> None:
+    def __init__(self, contract: Contract, headers: Sequence[str], shown: str | None = None) -> None:
         missing = [column.name for column in contract.columns if column.required and column.name not in headers]
         if missing:
             raise RejectedError(
                 f"the contract requires the column(s) {', '.join(missing)}; the file would have "
-                f"{told or ', '.join(headers)}. Nothing was sent. Add them to the query or to the data template's "
+                f"{shown or ', '.join(headers)}. Nothing was sent. Add them to the query or to the data template's "
                 "columns"
             )
         self._columns = [(column, headers.index(column.name)) for column in contract.columns if column.name in headers]

@@ -12,7 +12,7 @@ from persado.settings.text.spelling import did_you_mean
 
 
 def selector(
-    available: Sequence[str], columns: Sequence[Column] | None, *, giver: str = "query", told: str | None = None
+    available: Sequence[str], columns: Sequence[Column] | None, *, producer: str = "query", shown: str | None = None
 ) -> tuple[tuple[str, ...], Callable[[pa.RecordBatch], pa.RecordBatch]]:
     """
     Prepare the choice of columns.
@@ -22,14 +22,14 @@ def selector(
 
     :param available: the query's columns
     :param columns: what the data template wants; None takes every column as it comes
-    :param giver: what gives the columns, for errors
-    :param told: the columns as errors may show them, if not all of them may be shown
+    :param producer: what gives the columns, for errors
+    :param shown: the columns as errors may show them, if not all of them may be shown
     :return: the headers, and a function that applies the choice to a batch
     :raises ConfigurationError: for a column that the query does not give
     """
     if columns is None:
         return tuple(available), lambda batch: batch
-    positions = source_positions(available, columns, giver=giver, told=told)
+    positions = source_positions(available, columns, producer=producer, shown=shown)
     headers = tuple(column.name for column in columns)
 
     def select(batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -43,25 +43,25 @@ def selector(
 
 
 def source_positions(
-    available: Sequence[str], columns: Sequence[Column], *, giver: str = "query", told: str | None = None
+    available: Sequence[str], columns: Sequence[Column], *, producer: str = "query", shown: str | None = None
 ) -> list[int | None]:
     """
     Tell where in the query's columns each wanted one is; None for a constant.
 
     :param available: the query's columns
     :param columns: what the data template wants
-    :param giver: what gives the columns, for errors
-    :param told: the columns as errors may show them, if not all of them may be shown
+    :param producer: what gives the columns, for errors
+    :param shown: the columns as errors may show them, if not all of them may be shown
     :raises ConfigurationError: for a column that the query does not give
     """
     found = []
     for column in columns:
         position = None if column.constant else _find(column, available)
         if position is None and not column.constant:
-            guess = did_you_mean(column.source, available if told is None else told.split(", "))
+            guess = did_you_mean(column.source, available if shown is None else shown.split(", "))
             raise ConfigurationError(
-                f"the data template wants the column {column.source!r}, which the {giver} does not give. The "
-                f"{giver}'s columns: {', '.join(available) if told is None else told}.{guess}"
+                f"the data template wants the column {column.source!r}, which the {producer} does not give. The "
+                f"{producer}'s columns: {', '.join(available) if shown is None else shown}.{guess}"
             )
         found.append(position)
     return found

@@ -17,7 +17,7 @@ from persado.settings.models.contract import Contract
 
 
 @dataclass(frozen=True)
-class Selection:
+class RowSpec:
     """
     What a data template says about rows.
 
@@ -42,24 +42,24 @@ class Selection:
             load_transform(self.transform, self.transform_folder)
 
 
-def selected(rows: Rows, selection: Selection) -> tuple[tuple[str, ...], Iterator[pa.RecordBatch]]:
+def apply_row_spec(rows: Rows, row_spec: RowSpec) -> tuple[tuple[str, ...], Iterator[pa.RecordBatch]]:
     """
     Give the headers and the rows that are sent.
 
     :param rows: the query's result
-    :param selection: what the data template says
+    :param row_spec: what the data template says
     :raises ConfigurationError: for a column that is not there, or a function that fails
     :raises RejectedError: once all rows are read, if they break the contract
     """
-    if selection.transform:
-        function = load_transform(selection.transform, selection.transform_folder)
-        rows = transformed(rows, function, selection.transform)
-    headers, select = selector(rows.columns, selection.columns, giver=rows.giver, told=rows.told())
+    if row_spec.transform:
+        function = load_transform(row_spec.transform, row_spec.transform_folder)
+        rows = transformed(rows, function, row_spec.transform)
+    headers, select = selector(rows.columns, row_spec.columns, producer=rows.producer, shown=rows.shown_columns())
     batches = map(select, rows.batches)
-    if selection.contract is None:
+    if row_spec.contract is None:
         return headers, batches
-    told = rows.told() if selection.columns is None else ", ".join(headers)
-    return headers, _checked(batches, ContractCheck(selection.contract, headers, told))
+    shown = rows.shown_columns() if row_spec.columns is None else ", ".join(headers)
+    return headers, _checked(batches, ContractCheck(row_spec.contract, headers, shown))
 
 
 def _checked(batches: Iterator[pa.RecordBatch], check: ContractCheck) -> Iterator[pa.RecordBatch]:

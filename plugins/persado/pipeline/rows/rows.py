@@ -29,14 +29,14 @@ def refuse_twice(columns: tuple[str, ...]) -> None:
         raise ConfigurationError(f"the query gives several columns named {', '.join(twice)}; rename them with AS")
 
 
-def tell(names: Collection[str], tellable: Collection[str]) -> str:
+def list_names(names: Collection[str], showable: Collection[str]) -> str:
     """
     List the names of columns for an error.
 
     :param names: all of them
-    :param tellable: those that may be shown
+    :param showable: those that may be shown
     """
-    shown = [name for name in names if name in tellable]
+    shown = [name for name in names if name in showable]
     others = len(names) - len(shown)
     return ", ".join(shown + ([f"{others} that the query does not have"] if others else [])) or "none"
 
@@ -49,16 +49,16 @@ class Rows:
     :param columns: the names of the columns, in the query's order
     :param batches: the rows; to be read once, while the connection is open
     :param path: how they are read, for the receipt
-    :param giver: what has made them, for errors
-    :param tellable: the names that errors may show; a function may have made others of values, as a pivot does
+    :param producer: what has made them, for errors
+    :param showable: the names that errors may show; a function may have made others of values, as a pivot does
     """
 
     columns: tuple[str, ...]
     batches: Iterator[pa.RecordBatch]
     path: str
-    giver: str = "query"
-    tellable: tuple[str, ...] | None = None
+    producer: str = "query"
+    showable: tuple[str, ...] | None = None
 
-    def told(self) -> str:
+    def shown_columns(self) -> str:
         """List the columns for an error."""
-        return tell(self.columns, self.columns if self.tellable is None else self.tellable)
+        return list_names(self.columns, self.columns if self.showable is None else self.showable)

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from persado.errors import ConfigurationError
 from persado.pipeline.rows.frames import batch_of, frame_of, regrouped
-from persado.pipeline.rows.rows import Rows, tell
+from persado.pipeline.rows.rows import Rows, list_names
 from persado.settings.checks.transform_file import find_module, missing_module
 
 if TYPE_CHECKING:
@@ -73,8 +73,8 @@ def transformed(rows: Rows, function: Callable[[pd.DataFrame], pd.DataFrame], na
         rows,
         columns=tuple(first.schema.names),
         batches=itertools.chain([first], batches),
-        giver=f"transform {name}",
-        tellable=rows.columns,
+        producer=f"transform {name}",
+        showable=rows.columns,
     )
 
 
@@ -120,7 +120,7 @@ def _call(function: Any, frame: pd.DataFrame, where: str) -> Any:
     raise ConfigurationError(f"{where}: {problem}")  # out here, so that no value hangs on the error as its context
 
 
-def _wrong(frame: Any, headers: Sequence[str] | None, tellable: Sequence[str]) -> str | None:
+def _wrong(frame: Any, headers: Sequence[str] | None, showable: Sequence[str]) -> str | None:
     """Say what is wrong with what a function gave."""
     import pandas as pd
 
@@ -132,10 +132,11 @@ def _wrong(frame: Any, headers: Sequence[str] | None, tellable: Sequence[str]) -
     if not columns:
         return "expected a DataFrame with columns, got one without any"
     if twice := {header for header in columns if columns.count(header) > 1}:
-        return f"expected a DataFrame whose columns differ in name, got several named {tell(twice, tellable)}"
+        return f"expected a DataFrame whose columns differ in name, got several named {list_names(twice, showable)}"
     if headers is None or columns == headers:
         return None
     missing, new = set(headers) - set(columns), set(columns) - set(headers)
     if not missing and not new:
         return "expected the columns of the first batch, got them in another order"
-    return f"expected the columns of the first batch; missing: {tell(missing, tellable)}; new: {tell(new, tellable)}"
+    named = f"missing: {list_names(missing, showable)}; new: {list_names(new, showable)}"
+    return f"expected the columns of the first batch; {named}"

@@ -18,7 +18,7 @@ _SLOWEST_HASH = 20_000_000
 
 def free_space_question(folder: str) -> tuple[str, str]:
     """
-    Give what :func:`free_bytes` asks, for ``looking_ahead``.
+    Give what :func:`free_bytes` asks, for ``prefetching``.
 
     :param folder: a folder that is there
     """

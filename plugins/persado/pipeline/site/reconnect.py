@@ -35,7 +35,7 @@ class KeptSession:
     @property
     def alive(self) -> Session | None:
         """The session, if it can still be used."""
-        return self._session if self._session is not None and self._session.open_still else None
+        return self._session if self._session is not None and self._session.is_open else None
 
     @contextmanager
     def __call__(self) -> Iterator[Session]:

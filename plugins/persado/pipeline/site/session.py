@@ -60,7 +60,7 @@ class Session(Listing):
         self._convert_status(message)  # type: ignore[attr-defined]
 
     @contextmanager
-    def looking_ahead(self, paths: Iterable[str], extended: Iterable[tuple[str, str]] = ()) -> Iterator[None]:
+    def prefetching(self, paths: Iterable[str], extended: Iterable[tuple[str, str]] = ()) -> Iterator[None]:
         """
         Ask what is under some paths, and more, all at once; whoever asks first in the block takes the answer.
 
@@ -108,7 +108,7 @@ class Session(Listing):
         return answer.kind, answer.message
 
     @property
-    def open_still(self) -> bool:
+    def is_open(self) -> bool:
         """Whether it can be used, as far as this side knows."""
         return self._transport.is_active() and not self.sock.closed
 

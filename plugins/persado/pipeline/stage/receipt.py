@@ -34,7 +34,7 @@ class StageRecord(_Frozen):
     files: int
 
 
-class Handover(_Frozen):
+class StageResult(_Frozen):
     """
     What a stage hands to the next one. It travels through XCom; the data never does.
 

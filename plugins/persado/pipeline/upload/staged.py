@@ -128,7 +128,7 @@ class _Delivery:
         ahead = [*self.paths[self.sent : self.sent + AHEAD], *temporary[self.sent : self.sent + 1]]
         with (
             removed_on_error(session, temporary, if_true=lambda: publication.give_up(session)),
-            session.looking_ahead([] if self.prepared else ahead, space),
+            session.prefetching([] if self.prepared else ahead, space),
         ):
             if not self.prepared:
                 publication.look(session, self.paths[self.sent :])
