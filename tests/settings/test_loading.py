@@ -1,48 +1,12 @@
-"""What the YAML files mean: values, defaults, inheritance and where each value comes from."""
+"""What the YAML files mean: their values and defaults."""
 
-from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 
 import pytest
-from pydantic import ValidationError
+from support.settings.levels import delivery
 
-from persado.settings import (
-    Access,
-    AirflowConnection,
-    AirflowVariable,
-    Column,
-    Delivery,
-    Scheduled,
-    Settings,
-    SettingsLayer,
-    Split,
-    WhenChanged,
-    load,
-)
-
-LEVELS = {
-    "destinations/persado.yaml": "connection: persado_default\n",
-    "data_templates/segment.yaml": "destination: persado\n",
-    "orchestrations/weekly.yaml": """\
-query: segment.sql
-source: warehouse_default
-data_template: segment
-settings: {filename_template: segment.csv}
-""",
-    "queries/segment.sql": "SELECT 1",
-}
-
-
-def delivery(folder: Path, additions: Mapping[str, str] | None = None, name: str = "weekly") -> Delivery:
-    """Load LEVELS with more at the end of some files."""
-    for file, content in {**dict.fromkeys(additions or {}, ""), **LEVELS}.items():
-        path = folder / file
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(content + (additions or {}).get(file, ""))
-    configuration = load(folder)
-    assert configuration.errors == ()
-    return configuration.deliveries[name]
+from persado.settings import Access, AirflowConnection, AirflowVariable, Scheduled, WhenChanged, load
 
 
 def test_defaults_are_on_the_safe_side(tmp_path: Path) -> None:
@@ -101,81 +65,6 @@ def test_defaults_are_on_the_safe_side(tmp_path: Path) -> None:
     assert not weekly.has_pii
     assert weekly.query_file == tmp_path / "queries" / "segment.sql"
     assert weekly.public_key_file is None
-
-
-def test_the_nearest_level_counts_and_is_named(tmp_path: Path) -> None:
-    weekly = delivery(
-        tmp_path,
-        {
-            "destinations/persado.yaml": """\
-settings:
-  filename_template: destination.csv
-  quote_mode: all
-  line_ending: CRLF
-  header: false
-  encoding: gzip
-""",
-            "data_templates/segment.yaml": """\
-settings:
-  quote_mode: all_non_null
-
-  header: true
-""",
-        },
-    )
-
-    settings, origins = weekly.settings, weekly.origins
-    assert (settings.filename_template, origins["filename_template"]) == ("segment.csv", "orchestrations/weekly.yaml:4")
-    assert (settings.quote_mode, origins["quote_mode"]) == ("all_non_null", "data_templates/segment.yaml:3")
-    assert (settings.header, origins["header"]) == (True, "data_templates/segment.yaml:5")
-    assert (settings.line_ending, origins["line_ending"]) == ("CRLF", "destinations/persado.yaml:5")
-    assert (settings.encoding, origins["encoding"]) == ("gzip", "destinations/persado.yaml:7")
-    assert (settings.if_exists, origins["if_exists"]) == ("replace", "default")
-    assert origins.keys() == Settings.model_fields.keys()
-
-
-def test_an_explicit_null_overrides(tmp_path: Path) -> None:
-    some = "settings: {pgp_public_key: own.asc, escape_character: '\\', split: {rows: 50000}}\n"
-    additions = {"keys/own.asc": "key", "destinations/persado.yaml": some}
-    inherited = delivery(tmp_path, additions)
-    nulls = "settings: {pgp_public_key: null, escape_character: null, split: ~}\n"
-    overridden = delivery(tmp_path, {**additions, "data_templates/segment.yaml": nulls})
-
-    assert inherited.settings.pgp_public_key == "own.asc"
-    assert inherited.public_key_file == tmp_path / "keys" / "own.asc"
-    assert (inherited.settings.escape_character, inherited.settings.split) == ("\\", Split(rows=50_000))
-    assert overridden.public_key_file is None
-    assert (overridden.settings.escape_character, overridden.settings.split) == (None, None)
-    assert overridden.origins["split"] == "data_templates/segment.yaml:2"
-
-
-def test_one_level_may_mend_what_another_leaves_open(tmp_path: Path) -> None:
-    weekly = delivery(
-        tmp_path,
-        {
-            "destinations/persado.yaml": "settings: {quote_mode: none, file_format: custom}\n",
-            "data_templates/segment.yaml": "settings: {escape_character: '\\', delimiter: ;}\n",
-        },
-    )
-
-    assert (weekly.settings.field_delimiter, weekly.settings.quote_mode) == (";", "none")
-
-
-@pytest.mark.parametrize(
-    ("destination", "template", "both"), [(True, True, True), (True, False, False), (False, True, False)]
-)
-def test_both_levels_must_give_access(tmp_path: Path, destination: bool, template: bool, both: bool) -> None:
-    text = "access: {{business_users: {0}, limited_pii: {0}}}\n"
-
-    weekly = delivery(
-        tmp_path,
-        {
-            "destinations/persado.yaml": text.format(str(destination).lower()),
-            "data_templates/segment.yaml": text.format(str(template).lower()),
-        },
-    )
-
-    assert weekly.access == Access(business_users=both, limited_pii=both)
 
 
 def test_columns(tmp_path: Path) -> None:
@@ -284,51 +173,6 @@ def test_a_contract_of_ones_own(tmp_path: Path) -> None:
 
     assert contract is not None
     assert contract.columns[0].type == "integer"
-
-
-@pytest.mark.parametrize(
-    ("written", "path"),
-    [
-        ("/", "/"),
-        ("/inbox/", "/inbox"),
-        (r"/From\ ACME", "/From ACME"),
-        (r"/a\\b//c\ d/", r"/a\b/c d"),
-        (r"/\ \ x", "/  x"),
-    ],
-)
-def test_the_remote_folder_as_the_site_knows_it(written: str, path: str) -> None:
-    assert Settings(filename_template="a.csv", remote_folder=written).remote_dir == path
-
-
-@pytest.mark.parametrize(
-    ("file_format", "delimiter", "character"),
-    [("csv", None, ","), ("tsv", None, "\t"), ("psv", None, "|"), ("custom", "é", "é")],
-)
-def test_delimiters(file_format: str, delimiter: str | None, character: str) -> None:
-    values = {"filename_template": "a", "file_format": file_format, "delimiter": delimiter}
-
-    assert Settings.model_validate(values).field_delimiter == character
-
-
-def test_a_fingerprint_as_gpg_prints_it() -> None:
-    layer = SettingsLayer(pgp_fingerprint="0123 4567 89ab cdef 0123  4567 89ab cdef 0123 4567")
-
-    assert layer.pgp_fingerprint == "0123456789ABCDEF0123456789ABCDEF01234567"
-
-
-def test_settings_made_in_python_keep_the_same_rules() -> None:
-    with pytest.raises(ValidationError, match="needs a delimiter"):
-        Settings(filename_template="a.csv", file_format="custom")
-    with pytest.raises(ValidationError, match="filename_template"):
-        Settings.model_validate({})
-    assert Settings(filename_template="a.csv", quote_mode="none", allow_unescaped=True).escape_character is None
-
-
-def test_models_are_frozen() -> None:
-    column = Column(name="a", from_="b")
-
-    with pytest.raises(ValidationError, match="frozen"):
-        column.name = "c"  # type: ignore[misc]  # that is the point
 
 
 def test_settings_that_look_odd_but_are_right(tmp_path: Path) -> None:

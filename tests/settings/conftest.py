@@ -1,0 +1,5 @@
+"""Lets pytest explain the assertions that the tests of the settings share."""
+
+import pytest
+
+pytest.register_assert_rewrite("support.settings")
