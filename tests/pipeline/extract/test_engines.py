@@ -76,7 +76,7 @@ NO_COPY: dict[str, tuple[dict[str, Any], RowSpec]] = {
 }
 
 
-@pytest.mark.parametrize(("wanted", "selection"), NO_COPY.values(), ids=NO_COPY)
+@pytest.mark.parametrize(("wanted", "row_spec"), NO_COPY.values(), ids=NO_COPY)
 def test_what_copy_cannot_say_goes_through_arrow(wanted: dict[str, Any], row_spec: RowSpec, pg: Any) -> None:
     sql = "SELECT 1.5 AS x, 'a,é' AS y -- that's it"
     assert written(pg, sql, settings(**wanted), row_spec) == (BY_ARROW, file_of(pg, sql, **wanted))
