@@ -83,5 +83,5 @@ def _sends_pii(task: AbstractOperator) -> bool:
             return True  # which columns there will be is not known yet
         columns = task.partial_kwargs.get("columns")
     else:
-        columns = getattr(getattr(task, "selection", None), "columns", None)
+        columns = getattr(getattr(task, "row_spec", None), "columns", None)
     return any(column.get("pii") if isinstance(column, Mapping) else column.pii for column in columns or ())
