@@ -17,8 +17,8 @@ from airflow.sdk.io import attach
 from fsspec.implementations.memory import MemoryFileSystem  # type: ignore[import-untyped]  # has no stubs
 
 from persado.errors import ConfigurationError
-from persado.pipeline.stage.artifact import Artifact
 from persado.pipeline.stage.area import StageArea
+from persado.pipeline.stage.artifact import Artifact
 
 DAY = 24 * 3600
 

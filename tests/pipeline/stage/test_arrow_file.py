@@ -9,9 +9,9 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from persado.pipeline.stage.arrow_file import ArrowWriter, read_batches
-from persado.pipeline.format.columns import mixed
 from persado.pipeline.extract.read import extract
+from persado.pipeline.format.columns import mixed
+from persado.pipeline.stage.arrow_file import ArrowWriter, read_batches
 
 
 def batch(**columns: object) -> pa.RecordBatch:

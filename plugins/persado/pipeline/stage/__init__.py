@@ -1,0 +1,1 @@
+"""The stage area: the files between two tasks, and the records that describe them."""
