@@ -1,9 +1,14 @@
 # `make help` lists the targets: it reads the `##` comments below.
 PYTHON ?= python3
 VENV := .venv/bin
+# What `make check` runs: it ignores what runs Airflow or Java, and what tries many combinations or faults.
+FAST_TESTS := tests/test_walls.py tests/test_without_airflow.py tests/settings tests/pipeline tests/cli \
+  $(addprefix --ignore-glob=*/,test_history*.py test_preview*.py test_contract*.py test_quote_modes*.py test_matrix*.py \
+  test_same_bytes*.py test_read_back*.py test_streamed*.py pipeline/site/* pipeline/upload/*) \
+  -k "not 4_gib and not 16_bits and not held_in_memory"
 
 .DEFAULT_GOAL := help
-.PHONY: help run up test bench soak lint format lock setup clean
+.PHONY: help run up check test bench soak lint format lock setup clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -16,6 +21,9 @@ up: ## The same, then leave Airflow and its UI running until Ctrl-C
 	@$(PYTHON) -m demo.install --for run
 	@$(VENV)/python -m demo up
 
+check: setup lint ## Run the checks and the tests that are fast: no Airflow, browser, Java or long fault runs
+	$(VENV)/pytest --numprocesses 2 --dist loadgroup $(FAST_TESTS)
+
 test: setup lint ## Install what is missing, then run every check and every test
 	$(VENV)/pytest --numprocesses 3 --dist loadgroup
 
@@ -25,10 +33,11 @@ soak: setup ## Deliver 200 files in a row over a line that breaks one connection
 bench: setup ## Measure deliveries against a shell pipeline and pandas (ROWS=2000000 RUNS=5 ONLY=words DOCS=1 RESUME=1)
 	$(VENV)/python -m bench
 
-lint: setup ## Check style, formatting and types
+lint: setup ## Check style, formatting, types and the imports between packages
 	$(VENV)/ruff check
 	$(VENV)/ruff format --check
 	$(VENV)/mypy
+	$(VENV)/lint-imports --no-cache --no-logo
 
 format: setup ## Format the code
 	$(VENV)/ruff check --fix-only
@@ -42,4 +51,4 @@ setup: # what the targets above need: .venv and, as root, the Debian packages of
 	@$(PYTHON) -m demo.install --for test
 
 clean: ## Delete the demo (.demo), the virtual environment (.venv) and the checkers' caches
-	rm -rf .demo .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .demo .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -43,4 +43,4 @@ def test_make_help_lists_every_target_that_people_use() -> None:
     command = ["make", "--no-print-directory"]
     shown = subprocess.run(command, cwd=REPO, capture_output=True, text=True, check=True).stdout
     targets = [line.split()[1] for line in shown.splitlines()]
-    assert targets == ["help", "run", "up", "test", "soak", "bench", "lint", "format", "lock", "clean"]
+    assert targets == ["help", "run", "up", "check", "test", "soak", "bench", "lint", "format", "lock", "clean"]
