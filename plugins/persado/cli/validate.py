@@ -8,7 +8,7 @@ from typing import Any
 
 from persado.cli.config_dir import add_config_dir, config_dir
 from persado.settings import load
-from persado.settings.checks.chains import strangers
+from persado.settings.checks.chains import unknown_assets
 from persado.settings.models.workflow import timing
 
 
@@ -35,7 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(error, file=sys.stderr)
     if configuration.errors:
         return 1
-    for warning in strangers(configuration.deliveries):
+    for warning in unknown_assets(configuration.deliveries):
         print(f"warning: {warning}", file=sys.stderr)
     deliveries = configuration.deliveries.values()
     if not deliveries:

@@ -1,4 +1,4 @@
-"""What people write in YAML: models, loading with inheritance, and errors that say where and what to do."""
+"""The YAML configuration: models, loading with inheritance, and errors with file, line and advice."""
 
 from persado.settings.delivery import Delivery
 from persado.settings.loader import Configuration, load

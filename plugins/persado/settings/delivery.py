@@ -1,4 +1,4 @@
-"""A delivery: an orchestration with all that it inherits, ready to become a DAG and a run of the pipeline."""
+"""A delivery: an orchestration with everything that it inherits."""
 
 from __future__ import annotations
 
@@ -18,19 +18,13 @@ from persado.settings.models.orchestration import Orchestration
 @dataclass(frozen=True, kw_only=True)
 class Delivery:
     """
-    What is sent, where, when and how; everything is checked.
+    What is sent, where, when and how. Everything in it has been checked.
 
-    :param name: the orchestration's name, which is the DAG's id
-    :param orchestration: what its file says
-    :param data_template_name: the name of its data template
-    :param data_template: what that file says
-    :param destination_name: the name of its destination
-    :param destination: what that file says
+    :param name: the orchestration's name, which is also the DAG id
     :param settings: the effective settings
-    :param origins: for each setting where its value is from: ``destinations/persado.yaml:7`` or ``default``
+    :param origins: where each setting's value comes from: ``destinations/persado.yaml:7`` or ``default``
     :param access: what destination and data template both allow
-    :param contract: the column contract, if there is one
-    :param config_dir: the folder that holds all the files
+    :param config_dir: the configuration folder
     :param places: the same as ``origins``, for the keys outside ``settings:``
     """
 
@@ -54,13 +48,13 @@ class Delivery:
 
     @property
     def alerts(self) -> tuple[Alert, ...]:
-        """Who is told how it went: what the orchestration says, else what the destination does."""
+        """The orchestration's alerts, or the destination's if it has none."""
         own = self.orchestration.alerts
         return self.destination.alerts if own is None else own
 
     @property
     def asset(self) -> str:
-        """The asset's URI, which is its name too."""
+        """The URI of the asset, which is also its name."""
         return f"persado://{self.destination_name}/{self.name}"
 
     @property
@@ -70,6 +64,6 @@ class Delivery:
 
     @property
     def public_key_file(self) -> Path | None:
-        """The file of the OpenPGP public key; None without encryption, and where Airflow holds the key."""
+        """The file of the OpenPGP public key; None without encryption, or if Airflow holds the key."""
         key = self.settings.pgp_public_key
         return self.config_dir / "keys" / key if isinstance(key, str) else None

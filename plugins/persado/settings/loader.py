@@ -1,4 +1,4 @@
-"""Loads a whole folder of configuration: every delivery that is right, and every mistake."""
+"""Load a configuration folder: every valid delivery, and every mistake."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ FOLDERS = ("destinations", "data_templates", "orchestrations", "queries", "keys"
 @dataclass(frozen=True)
 class Configuration:
     """
-    What a folder of configuration says.
+    The contents of a configuration folder.
 
     :param deliveries: the valid deliveries, by name
     :param errors: the mistakes, one line each: ``orchestrations/a.yaml:7: what is wrong and what to do``
@@ -39,16 +39,16 @@ class Configuration:
 
 def load(config_dir: Path) -> Configuration:
     """
-    Read and check all files; one that is wrong hides no other.
+    Read and check all files. A broken file does not hide the others.
 
-    Quick, and neither the network nor Airflow is asked, so that it can run whenever Airflow parses the DAGs.
+    This is fast and uses neither the network nor Airflow, so it can run whenever Airflow parses the DAGs.
 
     :param config_dir: the folder that holds ``destinations/``, ``data_templates/`` and so on
     """
     try:
         entries = {path.name: path.is_dir() for path in sorted(config_dir.iterdir())}
     except OSError as error:
-        text = f"{config_dir}: is no folder that can be read: {error.strerror}. Set AIRFLOW__PERSADO__CONFIG_DIR to it."
+        text = f"{config_dir}: cannot read the folder: {error.strerror}. Set AIRFLOW__PERSADO__CONFIG_DIR to a readable one."
         return Configuration(errors=(_one_line(ConfigurationError(text)),))
     files = _Files(config_dir, _misspelt([name for name, is_folder in entries.items() if is_folder]))
     deliveries = files.without_circles({delivery.name: delivery for delivery in files.deliveries()})
@@ -57,7 +57,7 @@ def load(config_dir: Path) -> Configuration:
 
 
 class _Files:
-    """All files of a configuration, and what is wrong with them."""
+    """All files of a configuration, and their mistakes."""
 
     def __init__(self, config_dir: Path, misspelt: Mapping[str, ConfigurationError]) -> None:
         self.config_dir = config_dir
@@ -66,13 +66,13 @@ class _Files:
         self.contracts = _with_built_in(self._read("contracts", Contract))
         self.data_templates = self._read("data_templates", DataTemplate)
         self.orchestrations = self._read("orchestrations", Orchestration)
-        # Above an orchestration, a mistake can stop several of them; it is told once, with their names.
+        # A mistake above the orchestrations can stop several of them. It is reported once, with their names.
         self.stopped: dict[str, list[str]] = {}
         for template in list(self.data_templates.files.values()):
-            self._take_out_if_unusable(template)
+            self._drop_if_unusable(template)
 
     def deliveries(self) -> Iterator[Delivery]:
-        """Resolve each orchestration, and note what is wrong with the others."""
+        """Resolve each orchestration, and record why the others cannot be resolved."""
         for name, written in self.orchestrations.files.items():
             found = self._resolve(written)
             if isinstance(found, Delivery):
@@ -82,18 +82,18 @@ class _Files:
                 self.stopped.setdefault(str(error), []).append(name)
 
     def without_circles(self, deliveries: Mapping[str, Delivery]) -> dict[str, Delivery]:
-        """Leave out those that would set themselves going for ever, and note it."""
-        circles = {name: way for name in deliveries if (way := circle(name, deliveries))}
-        told: set[str] = set()
-        for name, way in circles.items():
-            if name not in told:
+        """Drop deliveries that would trigger themselves forever, and record the mistake."""
+        circles = {name: path for name in deliveries if (path := circle(name, deliveries))}
+        reported: set[str] = set()
+        for name, path in circles.items():
+            if name not in reported:
                 message = (
-                    f"is a circle: {' waits for '.join(way)}, so that each delivery would set the next one going, for"
-                    " ever. Take one of them out."
+                    f"is a circle: {' waits for '.join(path)}, so each delivery would start the next one forever."
+                    " Remove one of the references."
                 )
                 error = at(self.orchestrations.files[name].source, ("workflow",), message)
-                self.stopped[str(error)] = way
-                told.update(way)
+                self.stopped[str(error)] = path
+                reported.update(path)
         return {name: delivery for name, delivery in deliveries.items() if name not in circles}
 
     def errors(self) -> list[ConfigurationError]:
@@ -115,7 +115,7 @@ class _Files:
         folder = read_folder(self.config_dir, kind, model)
         return replace(folder, unread=folder.unread or self.misspelt.get(kind))
 
-    def _take_out_if_unusable(self, template: Written[DataTemplate]) -> None:
+    def _drop_if_unusable(self, template: Written[DataTemplate]) -> None:
         wanted: list[tuple[str, str | None, Folder[Any]]] = [
             ("destination", template.model.destination, self.destinations),
             ("contract", template.model.contract, self.contracts),
@@ -126,7 +126,7 @@ class _Files:
             self.data_templates.files.pop(template.name, None)
             cause = folder.broken.get(name) or folder.unread
             if cause is None:
-                cause = _not_there(template.source, key, name, folder)
+                cause = _missing_file(template.source, key, name, folder)
                 self.data_templates.errors.append(cause)
             self.data_templates.broken[template.name] = cause
 
@@ -134,7 +134,7 @@ class _Files:
         name, folder = orchestration.model.data_template, self.data_templates
         if name not in folder.files:
             cause = folder.broken.get(name) or folder.unread
-            return [cause or _not_there(orchestration.source, "data_template", name, folder)]
+            return [cause or _missing_file(orchestration.source, "data_template", name, folder)]
         if "queries" in self.misspelt:
             return [self.misspelt["queries"]]
         return self._merged(orchestration, folder.files[name])
@@ -164,7 +164,7 @@ def _is_own(text: str) -> bool:
     return text.startswith("orchestrations/")
 
 
-def _not_there(source: Source, key: str, name: str, folder: Folder[Any]) -> ConfigurationError:
+def _missing_file(source: Source, key: str, name: str, folder: Folder[Any]) -> ConfigurationError:
     known = [*folder.files, *folder.broken]
     guess = did_you_mean(name, known) or (f" There are: {', '.join(known)}." if known else "")
     return at(source, (key,), f"there is no file {folder.kind}/{name}.yaml.{guess} Add it, or correct the name.")
@@ -185,7 +185,7 @@ def _with_built_in(contracts: Folder[Contract]) -> Folder[Contract]:
 
 
 def _misplaced(names: Iterable[str]) -> Iterator[ConfigurationError]:
-    """Find YAML files beside the folders that they belong into."""
+    """Find YAML files that lie beside the folders instead of in one."""
     for name in names:
         if name.endswith((".yaml", ".yml")) and not name.startswith("."):
             text = (
@@ -195,17 +195,17 @@ def _misplaced(names: Iterable[str]) -> Iterator[ConfigurationError]:
 
 
 def _misspelt(names: list[str]) -> dict[str, ConfigurationError]:
-    """Find the folders that are not there under their names, but under similar ones."""
+    """Find folders whose names are misspelt."""
     found = {}
     for name in names:
         guess = closest(name, [known for known in FOLDERS if known not in names])
         if guess and name not in FOLDERS:
-            text = f"{name}: is a folder that is not read. Did you mean '{guess}'? Rename it."
+            text = f"{name}: this folder is not read. Did you mean '{guess}'? Rename it."
             found[guess] = ConfigurationError(text)
     return found
 
 
 def _one_line(error: ConfigurationError) -> ConfigurationError:
-    # Names of files and values of users may hold anything; the line must stay one line that can be printed.
+    # File names and values may hold any character; the error must stay one printable line.
     text = "".join(character if character.isprintable() else repr(character)[1:-1] for character in str(error))
     return ConfigurationError(text)

@@ -1,4 +1,4 @@
-"""The reference of every key and setting in Markdown, made from the models."""
+"""Generate the Markdown reference of every key and setting from the models."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from persado.settings.text.yaml_text import as_yaml
 _INTRODUCTION = """\
 # Settings reference
 
-Every key of the YAML files in `include/persado/`, made from the models by `python -m persado reference`.
+Every key of the YAML files in `include/persado/`. `python -m persado reference` generates this page from the models.
 
 A file's stem is its name. Unknown keys are refused. Settings are inherited key by key: destination, then data template,
-then orchestration; the nearest one counts, also where it is `null`. `python -m persado show ORCHESTRATION` prints the
+then orchestration. The nearest one counts, even if it is `null`. `python -m persado show ORCHESTRATION` prints the
 effective value of each setting and where it comes from.
 """
 
@@ -30,7 +30,7 @@ _FILES = {
     ),
 }
 
-# Models that are described once, for all the keys that hold them.
+# These models are described once for all keys that hold them.
 _SHARED = {
     "SettingsLayer": ("Settings", "the keys under `settings:` of a destination or a data template"),
     "OrchestrationSettings": ("Settings", "`filename_template`, `line_ending` and `quote_mode`, as under"),
@@ -39,7 +39,7 @@ _SHARED = {
 
 
 def reference() -> str:
-    """Write the reference."""
+    """Return the reference."""
     return "\n".join([_INTRODUCTION, *_sections()])
 
 
@@ -51,7 +51,7 @@ def _sections() -> Iterator[str]:
     root = json_schema(MODELS["destination"])
     layer, access = root["$defs"]["SettingsLayer"], root["$defs"]["Access"]
     shared = json_schema(MODELS["orchestration"])["$defs"]["OrchestrationSettings"]["properties"]
-    yield f"## Settings\n\nAn orchestration may set {', '.join(f'`{key}`' for key in shared)}; the other levels all.\n"
+    yield f"## Settings\n\nAn orchestration may set {', '.join(f'`{key}`' for key in shared)}; the other levels may set all of them.\n"
     yield from _keys(root, layer, "")
     yield "## Access\n\nBoth the destination and the data template must allow it.\n"
     yield from _keys(root, access, "")

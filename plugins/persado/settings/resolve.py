@@ -1,4 +1,4 @@
-"""Destination -> data template -> orchestration: what a delivery inherits, key by key, and from where."""
+"""Inheritance, key by key: destination, then data template, then orchestration."""
 
 from __future__ import annotations
 
@@ -34,12 +34,8 @@ def resolve(
     """
     Merge the three levels and check that they fit together.
 
-    :param orchestration: what to send and when
-    :param data_template: which columns
-    :param destination: where to
     :param contract: the column contract that the data template names
-    :param config_dir: the folder that holds all the files
-    :return: the delivery, or every mistake at the line that completes it
+    :return: the delivery, or every mistake, each at the line that completes it
     """
     merged = _merge(orchestration, data_template, destination)
     if wrong := list(_contradictions(merged, orchestration.source)):
@@ -86,7 +82,7 @@ def _merge(
 
 
 def _places(orchestration: Source, data_template: Source, destination: Source) -> dict[str, str]:
-    """Tell where the keys outside ``settings:`` stand; of a key that several levels have, the nearest one counts."""
+    """Return where each key outside ``settings:`` is set. If several levels set a key, the nearest one counts."""
     places: dict[str, str] = {}
     for source in (destination, data_template, orchestration):
         for key, value in source.data.items():
@@ -108,7 +104,7 @@ def _contradictions(merged: dict[str, _Set], orchestration: Source) -> Iterator[
         )
     layer = SettingsLayer().model_copy(update={key: item.value for key, item in merged.items()})
     for conflict in conflicts(layer):
-        # The value that was set last completes the conflict: the nearest level, then the lower line.
+        # Report the conflict at the value that completes it: the nearest level, then the lower line.
         last = max(
             (key for key in conflict.keys if key in merged), key=lambda key: (merged[key].level, merged[key].line)
         )

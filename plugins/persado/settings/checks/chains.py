@@ -1,4 +1,4 @@
-"""Whether the orchestrations that react to each other's deliveries can do so."""
+"""Checks of orchestrations that wait for each other's deliveries."""
 
 from __future__ import annotations
 
@@ -11,31 +11,30 @@ from persado.settings.text.spelling import did_you_mean
 
 def circle(name: str, deliveries: Mapping[str, Delivery]) -> list[str]:
     """
-    Give the way from an orchestration by those that it waits for back to itself; nothing if there is no such way.
+    Return the path from an orchestration, through those that it waits for, back to itself; empty without a circle.
 
-    One run in a circle would set the next one going, for ever.
+    In a circle, each run would start the next one forever.
 
-    :param name: the orchestration
-    :param deliveries: all that there are, by name
+    :param deliveries: all deliveries by name
     """
     by_asset = {delivery.asset: other for other, delivery in deliveries.items()}
-    ways, seen = [[name]], set()
-    for way in ways:  # grows while it is gone through
-        for asset in assets(deliveries[way[-1]].orchestration.workflow):
+    paths, seen = [[name]], set()
+    for path in paths:  # grows during the loop
+        for asset in assets(deliveries[path[-1]].orchestration.workflow):
             other = by_asset.get(asset)
             if other == name:
-                return [*way, name]
+                return [*path, name]
             if other is not None and other not in seen:
                 seen.add(other)
-                ways.append([*way, other])
+                paths.append([*path, other])
     return []
 
 
-def strangers(deliveries: Mapping[str, Delivery]) -> Iterator[str]:
+def unknown_assets(deliveries: Mapping[str, Delivery]) -> Iterator[str]:
     """
-    Say which deliveries are waited for that no orchestration makes. Another DAG may, so that this is no mistake.
+    Yield a warning for each asset that is waited for but that no orchestration updates. Another DAG may update it.
 
-    :param deliveries: all that there are, by name
+    :param deliveries: all deliveries by name
     """
     known = [delivery.asset for delivery in deliveries.values()]
     for name, delivery in deliveries.items():

@@ -1,4 +1,4 @@
-"""Whether a delivery's parts fit each other and the files that they name."""
+"""Check that the parts of a delivery fit together, and that the files they name exist."""
 
 from __future__ import annotations
 
@@ -18,11 +18,7 @@ from persado.settings.text.yaml_text import Source
 
 def mistakes(delivery: Delivery, orchestration: Source, data_template: Source) -> Iterator[ConfigurationError]:
     """
-    Find what does not fit.
-
-    :param delivery: all levels merged
-    :param orchestration: the orchestration's file
-    :param data_template: the data template's file
+    Yield the mistakes of a delivery.
     """
     yield from _query(delivery, orchestration)
     yield from _public_key(delivery)
@@ -45,7 +41,7 @@ def _query(delivery: Delivery, source: Source) -> Iterator[ConfigurationError]:
         elif wrong := template_mistake(text):
             line, problem = wrong
             yield ConfigurationError(
-                f"queries/{name}:{line}: is no valid Jinja template: {problem}. Mend it; braces that are no template go"
+                f"queries/{name}:{line}: is not a valid Jinja template: {problem}. Fix it. Put literal braces"
                 " between {% raw %} and {% endraw %}."
             )
     except ConfigurationError as error:

@@ -1,4 +1,4 @@
-"""Where the module of a transform is."""
+"""Find the module of a transform."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pathlib import Path
 
 def module_folders(folder: Path) -> list[Path]:
     """
-    Give the folders in which a transform's module may be, without doubles.
+    Return the folders in which a transform's module may be, without duplicates.
 
-    :param folder: the folder that holds the configuration's, ``include`` as a rule
+    :param folder: the folder above the configuration folder, usually ``include``
     """
     return list(dict.fromkeys([folder, Path(os.environ.get("AIRFLOW_HOME") or ".") / "include"]))
 
@@ -33,9 +33,6 @@ def find_module(name: str, folder: Path) -> tuple[Path, Path] | None:
 
 def missing_module(name: str, folder: Path) -> str:
     """
-    Say that there is no such module.
-
-    :param name: the module
-    :param folder: see :func:`module_folders`
+    Return the message for a missing module.
     """
     return f"there is no file {name.replace('.', '/')}.py in {' or '.join(map(str, module_folders(folder)))}"

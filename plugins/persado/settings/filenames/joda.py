@@ -1,10 +1,10 @@
 """
-Joda-Time's pattern language for dates and times, written out in English.
+Joda-Time's pattern language for dates and times, with English names.
 
-The rules are those of Joda-Time's ``DateTimeFormat``: a run of one letter is a field, the length of the run says how
-to write it, text between single quotes and every character that is no ASCII letter stand for themselves, and two
-single quotes stand for one. Two departures, both on the safe side: a quote that is never closed is refused instead of
-being closed silently, and ``S`` knows microseconds, where Joda-Time stops at milliseconds.
+The rules are those of Joda-Time's ``DateTimeFormat``: a run of one letter is a field, and the length of the run chooses
+its form. Text between single quotes and every character that is not an ASCII letter are literal; two single quotes mean
+one. There are two differences: an unclosed quote is refused instead of being closed silently, and ``S`` has microseconds
+where Joda-Time stops at milliseconds.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 
 from persado.errors import ConfigurationError
 
-# Not the calendar module's names: those follow the process's locale, a file's name must not.
+# Not the calendar module's names: they follow the process's locale, and file names must not.
 _MONTHS = (
     "January", "February", "March", "April", "May", "June",
     "July", "August", "September", "October", "November", "December",
@@ -28,7 +28,7 @@ _TOKEN = re.compile(
       (?P<run>([A-Za-z])\2*)         # a field
     | (?P<quote>'')                  # one quote
     | '(?P<quoted>(?:[^']|'')++)'    # quoted text, in which two quotes are one again
-    | (?P<plain>[^A-Za-z']+)         # everything else stands for itself
+    | (?P<plain>[^A-Za-z']+)         # everything else is literal
     """,
     re.VERBOSE,
 )
@@ -39,8 +39,8 @@ class Field:
     """
     A run of one pattern letter.
 
-    :param letter: which part of the moment.
-    :param count: how often the letter is repeated, which chooses the form.
+    :param letter: which part of the date
+    :param count: how often the letter is repeated, which chooses the form
     """
 
     letter: str
@@ -48,9 +48,9 @@ class Field:
 
     def render(self, moment: datetime) -> str:
         """
-        Write this part of a moment.
+        Format this part of a date.
 
-        :param moment: an aware date and time, already in the zone that it shall be shown in.
+        :param moment: an aware date and time, in the zone in which it is shown
         """
         return _WRITERS[self.letter](moment, self.count)
 
@@ -58,10 +58,10 @@ class Field:
 @dataclass(frozen=True)
 class JodaPattern:
     """
-    A pattern that was understood; make one with :meth:`parse`.
+    A parsed pattern; create one with :meth:`parse`.
 
-    :param text: the pattern as it was written.
-    :param parts: literal text and fields, in order.
+    :param text: the pattern as written
+    :param parts: literal text and fields, in order
     """
 
     text: str
@@ -70,10 +70,10 @@ class JodaPattern:
     @classmethod
     def parse(cls, text: str) -> JodaPattern:
         """
-        Understand a pattern.
+        Parse a pattern.
 
-        :param text: such as ``yyyy-MM-dd'T'HH-mm``.
-        :raises ConfigurationError: on an unknown letter, a quote that is not closed, or no text at all.
+        :param text: such as ``yyyy-MM-dd'T'HH-mm``
+        :raises ConfigurationError: for an unknown letter, an unclosed quote, or an empty text
         """
         if not text:
             raise ConfigurationError("the format is empty; expected Joda-Time letters, such as 'yyyy-MM-dd'")
@@ -92,9 +92,9 @@ class JodaPattern:
 
     def format(self, moment: datetime) -> str:
         """
-        Write a moment in this pattern.
+        Format a date in this pattern.
 
-        :param moment: an aware date and time, already in the zone that it shall be shown in.
+        :param moment: an aware date and time, in the zone in which it is shown
         """
         return "".join(part if isinstance(part, str) else part.render(moment) for part in self.parts)
 
@@ -116,12 +116,12 @@ def _part(text: str, match: re.Match[str]) -> str | Field:
 
 
 def _number(value: Callable[[datetime], int]) -> Callable[[datetime, int], str]:
-    """Write a number with at least as many digits as there are letters."""
+    """Format a number with at least as many digits as there are letters."""
     return lambda moment, count: f"{value(moment):0{count}d}"
 
 
 def _year(value: Callable[[datetime], int]) -> Callable[[datetime, int], str]:
-    """Two letters mean the two last digits, any other count is the least number of digits."""
+    """Two letters mean the last two digits; any other count is the minimum number of digits."""
     return lambda moment, count: f"{value(moment) % 100:02d}" if count == 2 else f"{value(moment):0{count}d}"
 
 
@@ -138,7 +138,7 @@ def _weekday(moment: datetime, count: int) -> str:
 
 
 def _fraction(moment: datetime, count: int) -> str:
-    """Exactly as many digits as there are letters: cut off, never rounded."""
+    """Exactly as many digits as there are letters, truncated, never rounded."""
     return f"{moment.microsecond:06d}"[:count].ljust(count, "0")
 
 
@@ -156,17 +156,17 @@ def _zone_offset_or_id(moment: datetime, count: int) -> str:
 
 def _zone_name(moment: datetime, count: int) -> str:
     if count > 3:
-        from persado.settings.filenames.zone_names import full_zone_name  # loads Babel, which hardly any pattern needs
+        from persado.settings.filenames.zone_names import full_zone_name  # loads Babel, which few patterns need
 
         name = full_zone_name(moment)
     else:
         name = moment.tzname()
-    # The time zone database calls a zone without a name "-03"; Joda-Time writes its offset then.
+    # The time zone database names some zones "-03"; Joda-Time writes the offset of those.
     return name if name and name[0].isalpha() else _offset(moment, ":")
 
 
 _WRITERS: dict[str, Callable[[datetime, int], str]] = {
-    "G": lambda _moment, _count: "AD",  # the years that Python knows are all of this era
+    "G": lambda _moment, _count: "AD",  # all years that Python knows are in this era
     "C": _number(lambda moment: moment.year // 100),
     "Y": _year(lambda moment: moment.year),
     "x": _year(lambda moment: moment.isocalendar().year),

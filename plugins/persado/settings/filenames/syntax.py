@@ -15,7 +15,7 @@ DATE_TOKENS = ("now", "data_interval_start", "data_interval_end", "logical_date"
 TEXT_TOKENS = ("orchestration", "run_id", "campaign_name", "group_name")
 FILE_NUMBER = "file_number"
 
-# ISO 8601, but for the colons: Windows and some SFTP servers take no colon in a name.
+# ISO 8601 without colons: Windows and some SFTP servers do not accept them in names.
 _DEFAULT_FORMAT = JodaPattern.parse("yyyy-MM-dd'T'HH-mm-ss")
 _EXAMPLES = {"format": "format:'yyyy-MM-dd'", "local": "local:'America/Los_Angeles'", "next_day": "next_day"}
 
@@ -27,10 +27,10 @@ class Placeholder:
     """
     One ``{{ … }}``.
 
-    :param token: whose value stands here.
-    :param position: where it begins in the template, counted from 1.
-    :param shifts: what happens to a date before it is written: another zone, the next day.
-    :param pattern: how a date is written.
+    :param token: the name of the value
+    :param position: where it begins in the template, counted from 1
+    :param shifts: how a date is changed first: another zone, the next day
+    :param pattern: how a date is formatted
     """
 
     token: str
@@ -41,12 +41,11 @@ class Placeholder:
 
 def parse_template(text: str, *, allow_file_number: bool) -> tuple[str | Placeholder, ...]:
     """
-    Take a template apart.
+    Parse a template.
 
-    :param text: the template.
-    :param allow_file_number: whether ``file_number`` has a value here.
-    :return: its literal text and its placeholders, in order.
-    :raises ConfigurationError: naming the culprit, its position and what was expected.
+    :param allow_file_number: whether ``file_number`` has a value here
+    :return: its literal text and its placeholders, in order
+    :raises ConfigurationError: with the position of the mistake and what was expected
     """
     tokens = (*DATE_TOKENS, *TEXT_TOKENS, *([FILE_NUMBER] if allow_file_number else []))
     parts: list[str | Placeholder] = []
@@ -74,7 +73,7 @@ def _refuse(template: str, at: int, problem: str) -> NoReturn:
 
 
 class _Reader:
-    """Reads what stands between two pairs of braces, from left to right."""
+    """Parse the text between two pairs of braces, from left to right."""
 
     def __init__(self, template: str, start: int, end: int, tokens: tuple[str, ...]) -> None:
         self._template, self._at, self._end, self._tokens = template, start, end, tokens
@@ -113,7 +112,7 @@ class _Reader:
             known = ", ".join(_EXAMPLES.values())
             self._refuse(start, f'unknown filter "{name}" (known: {known}).{did_you_mean(name, _EXAMPLES)}')
         if token not in DATE_TOKENS:
-            self._refuse(start, f'"{name}" works on dates ({", ".join(DATE_TOKENS)}); {token} is none')
+            self._refuse(start, f'"{name}" works on dates ({", ".join(DATE_TOKENS)}); {token} is not one')
         return start, name
 
     def _next_day(self) -> Shift:
@@ -130,7 +129,7 @@ class _Reader:
             self._refuse(start, f"{problem}.{did_you_mean(name, available_timezones())}")
 
     def _pattern(self) -> JodaPattern:
-        # A format may hold quotes of its own, such as 'yyyy'T'HH': the one that closes it is the one before | or }}.
+        # A format may contain quotes, such as 'yyyy'T'HH': the one before | or }} closes it.
         start, text = self._argument("format", r"(?P<text>.*?){quote}(?=\s*(\||$))")
         try:
             return JodaPattern.parse(text)

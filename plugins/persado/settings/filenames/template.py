@@ -1,8 +1,8 @@
 """
-Names of files on the site, made from templates such as ``a/{{now|local:'Europe/Paris'|format:'yyyy-MM-dd'}}.csv``.
+File names, rendered from templates such as ``a/{{now|local:'Europe/Paris'|format:'yyyy-MM-dd'}}.csv``.
 
-Two choices where nothing is prescribed: a date without ``format`` is written as ``2026-11-23T04-05-06``, and a slash
-or backslash inside a text value (a run id, a campaign's name) becomes ``_``, so that only the template makes folders.
+A date without ``format`` is written as ``2026-11-23T04-05-06``. A slash or backslash in a text value (a run id, a
+campaign's name) becomes ``_``, so that only the template creates folders.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from zoneinfo import ZoneInfo
 from persado.errors import ConfigurationError
 from persado.settings.filenames.syntax import DATE_TOKENS, FILE_NUMBER, Placeholder, Shift, parse_template
 
-_MAX_BYTES = 255  # of one component, on nearly every file system
-_UNPRINTABLE = ("Cc", "Cs", "Zl", "Zp")  # Unicode's control characters, half characters, line and paragraph ends
+_MAX_BYTES = 255  # of one path component, on nearly every file system
+_UNPRINTABLE = ("Cc", "Cs", "Zl", "Zp")  # control characters, surrogates, line and paragraph separators
 _UTC = ZoneInfo("UTC")
 
 _INSTEAD = {
@@ -32,18 +32,13 @@ _INSTEAD = {
 @dataclass(frozen=True, kw_only=True)
 class NameValues:
     """
-    What the placeholders of a template stand for. None means that this run has no such value.
+    The values of a template's placeholders. None means that this run has no such value.
 
-    :param now: the moment of writing, fixed once a run so that all parts and retries agree.
-    :param data_interval_start: as Airflow knows it.
-    :param data_interval_end: as Airflow knows it.
-    :param logical_date: as Airflow knows it.
-    :param orchestration: the orchestration's name.
-    :param run_id: Airflow's id of the run.
-    :param campaign_name: the campaign's name.
-    :param group_name: the treatment group's name.
-    :param file_number: the part's number, counted from 1.
-    :raises ValueError: when a date has no time zone.
+    :param now: fixed once a run, so that all parts and retries agree
+    :param orchestration: the orchestration's name
+    :param group_name: the treatment group's name
+    :param file_number: the part's number, counted from 1
+    :raises ValueError: if a date has no time zone
     """
 
     now: datetime
@@ -57,7 +52,7 @@ class NameValues:
     file_number: int | None = None
 
     def __post_init__(self) -> None:
-        """Refuse dates that could be any moment."""
+        """Refuse dates without a time zone."""
         for field in fields(self):
             value = getattr(self, field.name)
             if isinstance(value, datetime) and value.utcoffset() is None:
@@ -67,10 +62,10 @@ class NameValues:
 @dataclass(frozen=True)
 class FilenameTemplate:
     """
-    A template that was understood; make one with :meth:`parse`.
+    A parsed template; create one with :meth:`parse`.
 
-    :param text: the template as it was written.
-    :param parts: literal text and placeholders, in order.
+    :param text: the template as written
+    :param parts: literal text and placeholders, in order
     """
 
     text: str
@@ -79,14 +74,13 @@ class FilenameTemplate:
     @classmethod
     def parse(cls, text: str, *, allow_file_number: bool = False) -> FilenameTemplate:
         """
-        Understand a template, and make sure that the names it gives can be used.
+        Parse a template, and check that its names can be used.
 
-        :param text: the template.
-        :param allow_file_number: whether ``file_number`` has a value here: in the templates of split outputs.
-        :raises ConfigurationError: naming the culprit, its position in the template and what was expected.
+        :param allow_file_number: whether ``file_number`` has a value here: in the templates of split outputs
+        :raises ConfigurationError: with the position of the mistake and what was expected
         """
         template = cls(text, parse_template(text, allow_file_number=allow_file_number))
-        template.render(_SHORTEST)  # finds "..", a leading slash and the like before any run does
+        template.render(_SHORTEST)  # finds "..", a leading slash and the like before a run does
         return template
 
     @property
@@ -96,11 +90,9 @@ class FilenameTemplate:
 
     def render(self, values: NameValues) -> str:
         """
-        Write the name.
+        Return the name, which may have sub-folders and stays below the remote folder.
 
-        :param values: what the placeholders stand for.
-        :return: a name, perhaps with sub-folders, that stays below the remote folder.
-        :raises ConfigurationError: when a value is missing or the name cannot be used.
+        :raises ConfigurationError: if a value is missing or the name cannot be used
         """
         name = "".join(part if isinstance(part, str) else self._value(part, values) for part in self.parts)
         try:
@@ -124,11 +116,11 @@ class FilenameTemplate:
 
 def check_remote_name(name: str) -> str:
     """
-    Refuse a file's name that would leave the remote folder, stay hidden or trip the receiver's file system.
+    Refuse a name that would leave the remote folder, be hidden, or be invalid on the receiver's file system.
 
-    :param name: a name relative to the remote folder, perhaps with sub-folders.
-    :return: the same name.
-    :raises ConfigurationError: saying what is wrong with the name.
+    :param name: a name relative to the remote folder, with or without sub-folders
+    :return: the same name
+    :raises ConfigurationError: with what is wrong
     """
     if not name:
         raise ConfigurationError("the file name is empty")
@@ -153,7 +145,7 @@ def _check_component(name: str, component: str) -> None:
     if component.startswith("."):
         raise ConfigurationError(
             f"the file name {name!r} has a part that begins with a dot ({component!r}): "
-            "receivers overlook such hidden files, and unfinished uploads bear such names"
+            "receivers overlook hidden files, and unfinished uploads have such names"
         )
     if (size := len(component.encode())) > _MAX_BYTES:
         raise ConfigurationError(
@@ -163,18 +155,18 @@ def _check_component(name: str, component: str) -> None:
 
 def _shifted(moment: datetime, shifts: tuple[Shift, ...]) -> datetime:
     in_utc = moment.astimezone(UTC)
-    # A plain datetime, whatever came (Airflow's are pendulum's, with an arithmetic of their own).
+    # A plain datetime: Airflow's are pendulum's, whose arithmetic differs.
     moment = datetime.combine(in_utc.date(), in_utc.time(), tzinfo=_UTC)
     for shift in shifts:
         if isinstance(shift, ZoneInfo):
             moment = moment.astimezone(shift)
         else:
-            # By the clock on the wall; by way of UTC, an hour that this day leaves out becomes the one after it.
+            # By the wall clock. Going through UTC turns an hour that the day skips into the one after it.
             moment = (moment + timedelta(days=1)).astimezone(_UTC).astimezone(moment.tzinfo)
     return moment
 
 
-# Values that make the shortest possible name: what is refused with them is refused in every run.
+# Values of the shortest possible name: a name that is refused with these is refused in every run.
 _SHORTEST_DATE = datetime(2026, 5, 1, 1, 1, 1, tzinfo=UTC)
 _SHORTEST = NameValues(
     now=_SHORTEST_DATE,

@@ -11,13 +11,13 @@ _ENGLISH = Locale("en", "US")
 
 def full_zone_name(moment: datetime) -> str | None:
     """
-    Name the zone of a moment as English speakers call it at that time of the year.
+    Return the English name of a date's zone at that time of the year.
 
-    Babel's own ``get_timezone_name`` knows zones such as Asia/Kolkata only by the name that they had years ago, and
-    takes Irish winter time for summer time; so this looks up Babel's tables itself.
+    Babel's own ``get_timezone_name`` misses zones such as Asia/Kolkata under their current name, and takes Irish winter
+    time for summer time. So this reads Babel's tables directly.
 
-    :param moment: a date and time with a ``ZoneInfo``.
-    :return: the name, or None where people name no zone but the offset.
+    :param moment: a date and time with a ``ZoneInfo``
+    :return: the name; None for zones that have only an offset
     """
     zone: str = getattr(moment.tzinfo, "key", "")
     season = "daylight" if _is_summer_time(moment) else "standard"
@@ -31,7 +31,7 @@ def full_zone_name(moment: datetime) -> str | None:
 
 
 def _is_summer_time(moment: datetime) -> bool:
-    # Not dst(): the database says that Ireland saves "negative" daylight in winter.
+    # Not dst(): in the database, Ireland has negative daylight saving time in winter.
     seasons = (moment.replace(month=month, day=1).utcoffset() for month in (1, 7))
     return moment.utcoffset() not in (None, min(offset for offset in seasons if offset is not None))
 

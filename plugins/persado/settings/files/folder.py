@@ -1,4 +1,4 @@
-"""Reads one folder of YAML files; a file that cannot be read becomes an error and hides no other."""
+"""Read a folder of YAML files. A file that cannot be read becomes an error and does not hide the others."""
 
 from __future__ import annotations
 
@@ -16,18 +16,17 @@ from persado.settings.text.yaml_text import Source, parse_yaml
 
 Model = TypeVar("Model", bound=BaseModel)
 
-# More than any person writes; a limit because the files are read each time that Airflow parses the DAGs.
+# Far more than anyone writes. The files are read whenever Airflow parses the DAGs, so there must be a limit.
 _MOST_BYTES = 5_000_000
 
 
 @dataclass(frozen=True)
 class Written(Generic[Model]):
     """
-    A file that was understood.
+    A valid file.
 
     :param name: its stem
-    :param model: what it says
-    :param source: where it says so
+    :param source: its values with their lines
     """
 
     name: str
@@ -41,8 +40,8 @@ class Folder(Generic[Model]):
     The files of one kind.
 
     :param kind: the folder's name
-    :param files: the files that were understood, by name
-    :param broken: for the other ones the first mistake, by name
+    :param files: the valid files by name
+    :param broken: the first mistake of each invalid file by name
     :param errors: all mistakes
     :param unread: why the folder as a whole was not read
     """
@@ -60,16 +59,15 @@ def read_folder(config_dir: Path, kind: str, model: type[Model]) -> Folder[Model
 
     :param config_dir: the folder above
     :param kind: the folder's name, such as ``destinations``
-    :param model: what its files hold
     """
     folder = Folder[Model](kind)
     try:
-        # Whether each is a folder is asked here, because a folder may be listed and yet keep its files to itself.
+        # is_dir() is inside the try: a folder may be listable although its entries may not be read.
         paths = [(path, path.is_dir()) for path in sorted((config_dir / kind).iterdir())]
     except FileNotFoundError:
         return folder
     except OSError as error:
-        unread = ConfigurationError(f"{kind}: is no folder that can be read: {error.strerror}. Mend it.")
+        unread = ConfigurationError(f"{kind}: cannot read the folder: {error.strerror}. Check its permissions.")
         return Folder[Model](kind, errors=[unread], unread=unread)
     for path, is_folder in paths:
         if path.name.startswith(".") or not (is_folder or path.suffix.lower() in {".yaml", ".yml"}):
@@ -87,9 +85,7 @@ def read_folder(config_dir: Path, kind: str, model: type[Model]) -> Folder[Model
 
 def is_missing(path: Path) -> bool:
     """
-    Whether there is no file, as far as can be seen: what permissions hide is not missing.
-
-    :param path: the file
+    Return whether there is no such file. A file that permissions hide does not count as missing.
     """
     try:
         return not path.is_file()
@@ -103,13 +99,12 @@ def read_text(path: Path, file: str) -> str:
     """
     Read a text file.
 
-    :param path: the file
-    :param file: its name, for errors
+    :param file: its name for error messages
     :raises ConfigurationError: if it cannot be read or is not UTF-8
     """
     try:
         if not path.is_file():
-            raise ConfigurationError(f"{file}:1: is no plain file. Put a file there.")
+            raise ConfigurationError(f"{file}:1: is not a regular file. Put a file there.")
         if path.stat().st_size > _MOST_BYTES:
             raise ConfigurationError(f"{file}:1: is larger than {_MOST_BYTES:,} bytes. Is it the right file?")
         return path.read_text(encoding="utf-8-sig")

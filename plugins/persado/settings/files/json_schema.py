@@ -1,4 +1,4 @@
-"""The JSON Schemas of the files that people write: for their editors, for the reference and for error messages."""
+"""The JSON Schemas of the YAML files: for editors, for the reference and for error messages."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MODELS: Mapping[str, type[BaseModel]] = {
 
 
 class _AsWritten(GenerateJsonSchema):
-    """Keeps the order of keys, so that examples read as they were written."""
+    """Keep the order of keys, so that examples read as they were written."""
 
     def sort(self, value: JsonSchemaValue, parent_key: str | None = None) -> JsonSchemaValue:
         return value
@@ -35,7 +35,7 @@ class _AsWritten(GenerateJsonSchema):
 @cache
 def json_schema(model: type[BaseModel]) -> dict[str, Any]:
     """
-    Describe a kind of file.
+    Return the JSON Schema of a kind of file.
 
     :param model: one of :data:`MODELS`
     """
@@ -45,7 +45,7 @@ def json_schema(model: type[BaseModel]) -> dict[str, Any]:
 
 def branches(root: Schema, node: Schema) -> Iterator[Schema]:
     """
-    List what a value may be: a node's alternatives, references followed.
+    Yield the alternatives of a node, with references resolved.
 
     :param root: the whole schema
     :param node: a part of it
@@ -61,7 +61,7 @@ def branches(root: Schema, node: Schema) -> Iterator[Schema]:
 
 def nodes_at(root: Schema, path: tuple[str | int, ...]) -> list[Schema]:
     """
-    Find what a value at a path may be.
+    Return the alternatives of the value at a path.
 
     :param root: the whole schema
     :param path: keys and indexes from the top
@@ -81,9 +81,7 @@ def nodes_at(root: Schema, path: tuple[str | int, ...]) -> list[Schema]:
 
 def values(nodes: list[Schema]) -> list[str]:
     """
-    Say in words what a value may be, one text for each alternative.
-
-    :param nodes: the alternatives
+    Return a description of each alternative.
     """
     return [text for node in nodes for text in _values(node)]
 
@@ -111,7 +109,7 @@ def _values(node: Schema) -> list[str]:
 
 def _whole_number(node: Schema) -> str:
     low, high = node.get("minimum", -math.inf), node.get("maximum", math.inf)
-    # The limits of 64-bit integers are no news to anybody.
+    # Do not mention the limits of 64-bit integers.
     if low < -(2**53):
         return "a whole number"
     return f"a whole number of at least {low}" if high == math.inf else f"a whole number from {low} to {high}"

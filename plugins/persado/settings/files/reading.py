@@ -1,4 +1,4 @@
-"""Makes models of what files hold; what a model refuses becomes lines that a person understands."""
+"""Validate the contents of a file, and turn validation errors into readable lines."""
 
 from __future__ import annotations
 
@@ -23,19 +23,17 @@ _KEYS = ("extra_forbidden", "missing")
 
 def read_model(model: type[Model], source: Source) -> Model | list[ConfigurationError]:
     """
-    Make a model of what a file holds.
+    Validate the contents of a file.
 
-    :param model: the kind of file
-    :param source: what the file holds
     :return: the model, or one error for each mistake
     """
     schema = json_schema(model)
     try:
-        # by_name=False: the name that a field has in Python (`from_`) is no key of a file
-        made = model.model_validate(source.data, by_alias=True, by_name=False)
+        # by_name=False: a field's name in Python (`from_`) is not a key of the file
+        validated = model.model_validate(source.data, by_alias=True, by_name=False)
     except ValidationError as error:
         return _problems(error.errors(include_url=False), source, schema)
-    return list(_read_otherwise(source, schema)) or made
+    return list(_read_otherwise(source, schema)) or validated
 
 
 def _problems(details: Sequence[Any], source: Source, schema: Schema) -> list[ConfigurationError]:
@@ -52,15 +50,15 @@ def _problems(details: Sequence[Any], source: Source, schema: Schema) -> list[Co
         if detail["type"] not in _KEYS:
             context = detail.get("ctx", {})
             path = real_path((*detail["loc"], *context.get("at", ())), source.data)
-            # A union reports once for each alternative; the first one speaks for all.
+            # A union reports an error for each alternative; the first one is enough.
             found.setdefault(path, at(source, path, context.get("message") or _expected(path, source, schema)))
-    # What is wrong inside a list or a mapping speaks for the whole of it.
+    # An error inside a list or mapping replaces an error about the whole of it.
     inner = [path for path in found if not any(other[: len(path)] == path for other in found if other != path)]
     return [found[path] for path in sorted(inner, key=source.line)]
 
 
 def _read_otherwise(source: Source, schema: Schema) -> Iterator[ConfigurationError]:
-    """Refuse what YAML reads as another value than it spells, wherever a text is allowed too."""
+    """Refuse values that YAML reads differently from their spelling, where a text is allowed too."""
     for path, text in source.respelt.items():
         if any(_takes_any_text(node) for node in nodes_at(schema, path)):
             read = as_yaml(_value(path, source))
@@ -106,7 +104,7 @@ def _shown(value: Any, *, echo: bool) -> str:
             return "a list" if value else "an empty list"
         case dict():
             return "a mapping" if len(value) > 4 else "{" + ", ".join(value) + "}"
-    # A text is shown only where a word was expected: elsewhere it may be a key or a pass phrase in the wrong place.
+    # Show a text only where a word was expected: elsewhere it may be a key or a pass phrase in the wrong place.
     return repr(value) if echo and len(value) <= 40 else "a text"
 
 

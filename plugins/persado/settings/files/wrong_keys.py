@@ -1,4 +1,4 @@
-"""Keys that a file should not have, and keys that it lacks."""
+"""Unknown and missing keys of a file."""
 
 from __future__ import annotations
 
@@ -18,12 +18,10 @@ def wrong_keys(
     unknown: Sequence[Path], missing: Sequence[Path], source: Source, schema: Schema
 ) -> dict[Path, ConfigurationError]:
     """
-    Make the errors, one for each mistake: a misspelt key is not missing too.
+    Return one error for each mistake. A key that is misspelt does not count as missing as well.
 
     :param unknown: the paths of keys that the model does not know
-    :param missing: the paths of keys that it insists on
-    :param source: what the file holds
-    :param schema: the JSON Schema of its kind
+    :param missing: the paths of keys that it requires
     """
     meant = {path: _meant(path, unknown, missing, schema) for path in unknown}
     return {
@@ -37,11 +35,11 @@ def _known(schema: Schema, parent: Path) -> list[str]:
 
 
 def _meant(path: Path, unknown: Sequence[Path], missing: Sequence[Path], schema: Schema) -> Path | None:
-    """Guess the key that an unknown one was meant to be."""
+    """Guess which key an unknown one stands for."""
     *parent, key = path
     if near := closest(str(key), _known(schema, (*parent,))):
         return (*parent, near)
-    # The only one that is missing beside the only one that is unknown, such as `cron` for `schedule`.
+    # If one key is missing and one is unknown, such as `cron` for `schedule`, take one for the other.
     beside = [[other for other in paths if other[:-1] == path[:-1]] for paths in (missing, unknown)]
     return beside[0][0] if parent and [len(paths) for paths in beside] == [1, 1] else None
 
@@ -58,17 +56,17 @@ def _unknown(path: Path, meant: Path | None, source: Source, schema: Schema) -> 
 
 
 def _belongs_elsewhere(key: str, parent: Path, schema: Schema) -> str | None:
-    """Say where a key is right that is spelt as it should be, but stands in the wrong place."""
+    """Return where a correctly spelt key belongs if it is in the wrong place."""
     if parent == ("settings",) and key in _known(json_schema(MODELS["destination"]), parent):
         own = ", ".join(_known(schema, parent))
         return f"{key!r} is set by the destination or the data template; an orchestration sets {own} only."
     if parent == ("settings",) and key in _known(schema, ()):
-        return f"{key!r} is no setting. Move it out of 'settings:', to the left margin."
+        return f"{key!r} is not a setting. Move it out of 'settings:', to the left margin."
     if parent == () and key in _known(schema, ("settings",)):
         return f"{key!r} is a setting. Move it under 'settings:'."
     for kind in _KINDS if parent == () else ():
         if key in _known(json_schema(MODELS[kind]), ()):
-            return f"{key!r} is no key of this file, but of {_KINDS[kind]}. Move it there."
+            return f"{key!r} is not a key of this file, but of {_KINDS[kind]}. Move it there."
     return None
 
 

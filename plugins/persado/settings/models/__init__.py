@@ -1,1 +1,1 @@
-"""The models of what people write in YAML."""
+"""The pydantic models of the YAML files: one module a kind of file or section."""

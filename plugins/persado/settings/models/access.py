@@ -16,8 +16,8 @@ class Access(Strict):
     limited_pii: bool = Field(
         default=False,
         description=(
-            "Whether business users with limited access to personal data may send columns marked `pii`, or columns"
-            " that nobody lists."
+            "Whether business users with limited access to personal data may send columns marked `pii`, or all columns"
+            " of a query whose columns are not listed."
         ),
         examples=[True],
     )

@@ -1,4 +1,4 @@
-"""Who is told how a delivery went."""
+"""Alerts about deliveries."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ def _address(text: str) -> str:
 
 
 class Alert(Strict):
-    """A message by e-mail or to a Slack channel. It holds no customer's data."""
+    """A message by e-mail or to a Slack channel. It contains no customer data."""
 
     connection: ConnectionId = Field(
         description=(
-            "Airflow connection that it goes through: with `to`, one of type `smtp`; else one that holds the URL of a"
-            " Slack webhook, in host and password as the type `slackwebhook` has it."
+            "Airflow connection to send with: with `to`, one of type `smtp`; otherwise one with the URL of a Slack"
+            " webhook in host and password, as in type `slackwebhook`."
         ),
         examples=["smtp_default"],
     )
@@ -47,8 +47,8 @@ class Alert(Strict):
     ] = Field(
         default=("failure", "warning"),
         description=(
-            "`failure`: a task failed for good, or a guard, contract or gate refused the delivery; `warning`: it is"
-            " delivered, with warnings in its receipt; `success`: it is delivered."
+            "`failure`: a task failed without a retry left, or a guard, contract or gate refused the delivery; `warning`:"
+            " it was delivered, with warnings in its receipt; `success`: it was delivered."
         ),
         examples=[["failure", "success"]],
     )

@@ -1,4 +1,4 @@
-"""Which columns are sent, in which order and under which header."""
+"""The columns of a file: order, headers, constants, personal data."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ class Column(Strict):
     from_: OneLine | None = Field(
         default=None,
         alias="from",
-        description="The query's column, if it is called something else than `name`.",
+        description="The query's column, if its name differs from `name`.",
         examples=["birthdate"],
     )
     value: str | Annotated[int, Field(ge=-(2**63), le=2**63 - 1)] | bool | None = Field(
         default=None,
         json_schema_extra=without_default,
-        description="A constant that every row gets, instead of a column of the query. `null` is a constant too.",
+        description="A constant for every row, instead of a column of the query. `null` is a constant too.",
         examples=["US"],
     )
     pii: bool = Field(
         default=False,
-        description="Marks personal data: previews mask its values, and the task `gate` asks who may send it.",
+        description="Marks personal data: previews mask its values, and the task `gate` checks who may send it.",
         examples=[True],
     )
 
@@ -40,17 +40,17 @@ class Column(Strict):
 
     @property
     def constant(self) -> bool:
-        """Whether every row gets `value`, also where that is null."""
+        """Whether every row gets `value`, even if that is null."""
         return "value" in self.model_fields_set
 
     @property
     def source(self) -> str:
-        """The query's column that is copied; without meaning for a constant."""
+        """The query's column to copy; meaningless for a constant."""
         return self.from_ if self.from_ is not None else self.name
 
     @property
     def origin(self) -> str:
-        """How the column comes about: ``from birthdate``, ``constant US``; empty where it is called as in the query."""
+        """Where the column comes from: ``from birthdate``, ``constant US``; empty if it has the query's name."""
         if self.constant:
             return "constant" if self.pii else f"constant {as_yaml(self.value)}"
         return f"from {self.source}" if self.source != self.name else ""

@@ -1,4 +1,4 @@
-"""Which settings contradict each other; checked on the effective settings, whichever level each comes from."""
+"""Contradictions between settings, checked after all levels are merged."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _DELIMITERS = {"csv": ",", "tsv": "\t", "psv": "|"}
 @dataclass(frozen=True)
 class Conflict:
     """
-    Settings that cannot stand together.
+    Settings that contradict each other.
 
-    :param keys: the settings involved, the one to name first
+    :param keys: the settings involved; messages name the first one
     :param message: what is wrong and what to do
     """
 
@@ -31,7 +31,7 @@ class Conflict:
 
 def conflicts(settings: SettingsLayer) -> Iterator[Conflict]:
     """
-    Find what contradicts in settings whose single values are right.
+    Yield the contradictions between settings whose single values are valid.
 
     :param settings: all levels merged
     """
@@ -56,8 +56,7 @@ def _delimiter(settings: SettingsLayer) -> Conflict:
         return Conflict(keys, "file_format custom needs a delimiter. Add delimiter: and one character, such as ';'.")
     return Conflict(
         keys,
-        f"file_format {settings.file_format} has a delimiter of its own. Remove delimiter, or write file_format:"
-        " custom.",
+        f"file_format {settings.file_format} has a fixed delimiter. Remove delimiter, or write file_format: custom.",
     )
 
 
@@ -65,14 +64,13 @@ def _escape(settings: SettingsLayer) -> Iterator[Conflict]:
     if settings.escape_character == field_delimiter(settings):
         yield Conflict(
             ("escape_character", "delimiter", "file_format"),
-            "the escape character is the delimiter too. Choose another escape character, or null.",
+            "the escape character is also the delimiter. Choose another escape character, or null.",
         )
     if settings.quote_mode == "none" and settings.escape_character in {None, '"'} and not settings.allow_unescaped:
         yield Conflict(
             ("quote_mode", "escape_character", "allow_unescaped"),
             "quote_mode none without an escape character lets values break their rows. Set escape_character to a"
-            " character that is no double quote, choose another quote_mode, or write allow_unescaped: true if you"
-            " want exactly that.",
+            " character other than a double quote, choose another quote_mode, or write allow_unescaped: true to allow it.",
         )
 
 
@@ -81,7 +79,7 @@ def _cell_texts(settings: SettingsLayer) -> Iterator[Conflict]:
         if field_delimiter(settings) in (getattr(settings, key) or ""):
             yield Conflict(
                 (key, "delimiter", "file_format"),
-                f"{key} holds the delimiter, which would split the value. Choose a {key} without it.",
+                f"{key} contains the delimiter, which would split the value. Choose a {key} without it.",
             )
 
 
@@ -99,7 +97,7 @@ def _pgp(settings: SettingsLayer) -> Iterator[Conflict]:
         if getattr(settings, key) is not None and settings.pgp_public_key is None:
             yield Conflict(
                 (key, "pgp_public_key"),
-                f"{key} is set but pgp_public_key is not, so that nothing would be {what}. Set pgp_public_key, or"
+                f"{key} is set but pgp_public_key is not, so nothing would be {what}. Set pgp_public_key, or"
                 f" write {key}: null.",
             )
 
@@ -110,6 +108,6 @@ def _split(settings: SettingsLayer) -> Iterator[Conflict]:
     if FILE_NUMBER not in FilenameTemplate.parse(settings.split_filename_template, allow_file_number=True).tokens:
         yield Conflict(
             ("split_filename_template", "split"),
-            "split gives several parts, but split_filename_template has no {{file_number}}, so that they would have"
-            " one name. Add {{file_number}}.",
+            "split makes several parts, but split_filename_template has no {{file_number}}, so they would all have"
+            " the same name. Add {{file_number}}.",
         )

@@ -1,4 +1,4 @@
-"""Column contracts: what a receiver insists on, checked before anything is sent."""
+"""Column contracts: what a receiver requires, checked before anything is sent."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ BUILT_IN = Path(__file__).parent.parent / "contracts"
 
 
 class ContractColumn(Strict):
-    """What a contract asks of one column."""
+    """What a contract requires of one column."""
 
     name: OneLine = Field(description="The column's header in the file.", examples=["Hashed_Email"])
     required: bool = Field(
-        default=True, description="Whether the file must have the column; else it may.", examples=[False]
+        default=True, description="Whether the file must have the column, rather than may have it.", examples=[False]
     )
     type: Literal["text", "md5_hex", "unix_seconds", "integer", "date"] = Field(
         default="text",
@@ -31,7 +31,7 @@ class ContractColumn(Strict):
 
 
 class Contract(Strict):
-    """The columns that a receiver insists on."""
+    """The columns that a receiver requires."""
 
     description: str = Field(
         default="", description="What the contract is for.", examples=["Loyalty members for the summer campaign"]

@@ -1,4 +1,4 @@
-"""A data template."""
+"""A data template: which columns are sent."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ class DataTemplate(Strict):
     description: str = Field(default="", description="What the template is for.", examples=["Weekly segment"])
     columns: Columns | None = Field(
         default=None,
-        description="The columns of the file, in this order. Left out: every column of the query, as it comes.",
+        description="The columns of the file, in this order. If omitted, every column of the query is sent as it comes.",
         examples=[[{"name": "Hashed_Email"}, {"name": "birth_dt", "from": "birthdate", "pii": True}]],
     )
     settings: SettingsLayer = Field(
         default_factory=SettingsLayer,
-        description="Settings that fill in or override the destination's, key by key; `null` overrides too.",
+        description="Settings that add to or override the destination's, key by key. `null` overrides too.",
         examples=[{"header": False}],
     )
     access: Access = Field(
@@ -42,7 +42,7 @@ class DataTemplate(Strict):
     transform: Annotated[str, AfterValidator(_function)] | None = Field(
         default=None,
         description=(
-            "Python function, as `module:function` with a module in `include/`: it gets each batch of rows as a pandas"
+            "Python function `module:function` from a module in `include/`. It takes each batch of rows as a pandas"
             " DataFrame and returns one."
         ),
         examples=["my_transforms:shorten_names"],
@@ -50,7 +50,7 @@ class DataTemplate(Strict):
     contract: OneLine | None = Field(
         default=None,
         description=(
-            "Column contract that every row must keep: `marketing_engagement`, `segment`, or the name of a file in"
+            "Column contract that every row must meet: `marketing_engagement`, `segment`, or the name of a file in"
             " `contracts/`, without `.yaml`."
         ),
         examples=["segment"],

@@ -1,4 +1,4 @@
-"""A destination."""
+"""A destination: a site and its default settings."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from persado.settings.models.file_settings import SettingsLayer
 
 
 class Destination(Strict):
-    """A site, the connection to it and the default settings of what is sent there."""
+    """A site, its connection, and the default settings of what is sent there."""
 
     description: str = Field(
         default="", description="What the destination is for.", examples=["Sends query results to Persado"]
@@ -29,11 +29,11 @@ class Destination(Strict):
     )
     pool: OneLine | None = Field(
         default=None,
-        description="Airflow pool for the tasks that talk to the site, so that not too many do so at once.",
+        description="Airflow pool of the tasks that connect to the site. It limits how many do so at once.",
         examples=["persado_site"],
     )
     alerts: Alerts = Field(
         default=(),
-        description="Who is told how deliveries went.",
+        description="Alerts about deliveries.",
         examples=[[{"connection": "smtp_default", "to": ["crm-team@example.com"]}]],
     )

@@ -1,4 +1,4 @@
-"""How many rows are normal: what stops a delivery before anything is sent, or warns."""
+"""Row guards: limits that stop a delivery before anything is sent, or warn."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from persado.settings.fields import Strict, mistake
 
 
 class RowGuards(Strict):
-    """How many rows are normal. An empty result is not their matter: `on_empty` decides about it."""
+    """How many rows are expected. `on_empty` decides about an empty result."""
 
     fail_below: Annotated[int, Field(ge=0)] | None = Field(
         default=None, description="Fewer rows stop the delivery before anything is sent.", examples=[1]
@@ -30,17 +30,17 @@ class RowGuards(Strict):
         for low, high in (("fail_below", "fail_above"), ("warn_below", "warn_above")):
             below, above = getattr(self, low), getattr(self, high)
             if below is not None and above is not None and below > above:
-                raise mistake(f"{low} {below} is more than {high} {above}: no number of rows is right. Swap them.")
+                raise mistake(f"{low} {below} is more than {high} {above}, so no number of rows would pass. Swap them.")
         return self
 
 
 class ChangeGuard(Strict):
-    """How much the number of rows may change from the last delivery to this one; `on_empty` decides about none."""
+    """How much the number of rows may differ from the last delivery. `on_empty` decides about an empty result."""
 
     fail_above_percent: Annotated[int, Field(ge=1)] = Field(
         description=(
-            "A larger change, up or down, stops the delivery before anything is sent. `on_empty` alone decides about an"
-            " empty result; after an empty delivery, any number passes with a warning."
+            "A larger difference, up or down, stops the delivery before anything is sent. `on_empty` decides about an"
+            " empty result. After an empty delivery, any number passes with a warning."
         ),
         examples=[50],
     )

@@ -1,4 +1,4 @@
-"""What a person writes: a destination, a data template, an orchestration; one model for each kind of file."""
+"""An orchestration: what is sent, and when."""
 
 from __future__ import annotations
 
@@ -39,24 +39,24 @@ def _link(text: str) -> str:
 
 
 class Orchestration(Strict):
-    """One query, sent through one data template; Airflow shows it as a DAG of the same name."""
+    """One query, sent through one data template. It is a DAG of the same name."""
 
     description: str = Field(
         default="", description="What is sent and why; the DAG's description.", examples=["The whole segment"]
     )
     query: Annotated[str, AfterValidator(_query)] = Field(
-        description="A file in `queries/`. Airflow renders it: params, data interval and macros are at hand.",
+        description="A file in `queries/`. Airflow renders it with params, data interval and macros.",
         examples=["segment.sql"],
     )
     source: ConnectionId = Field(
-        description="Airflow connection of the warehouse; any type with a DB-API hook.", examples=["warehouse_default"]
+        description="Airflow connection of the warehouse: any type with a DB-API hook.", examples=["warehouse_default"]
     )
     data_template: OneLine = Field(
         description="Name of a file in `data_templates/`, without `.yaml`.", examples=["segment"]
     )
     workflow: Workflow = Field(
         default="manual",
-        description="When it runs: `manual`, by a schedule, or when assets changed.",
+        description="When it runs: `manual`, by a schedule, or when assets change.",
         examples=["manual", {"schedule": "30 8 * * 1", "timezone": "America/New_York"}],
     )
     settings: OrchestrationSettings = Field(
@@ -67,42 +67,42 @@ class Orchestration(Strict):
     execution: Literal["chained", "streamed"] = Field(
         default="chained",
         description=(
-            "`chained`: one task a stage, with files between them. `streamed`: one task, all stages at once, with"
-            " nothing on the disk."
+            "`chained`: one task per stage, with files between them. `streamed`: one task for all stages, without"
+            " files on disk."
         ),
         examples=["chained"],
     )
     rows: RowGuards = Field(
         default_factory=RowGuards,
-        description="How many rows are normal.",
+        description="How many rows are expected.",
         examples=[{"fail_below": 1, "warn_below": 1000}],
     )
     change: ChangeGuard | None = Field(
         default=None,
-        description="How much the number of rows may change since the last delivery. `null`: by any amount.",
+        description="How much the number of rows may differ from the last delivery. `null`: any amount.",
         examples=[{"fail_above_percent": 50}],
     )
     on_empty: Literal["fail", "skip", "send"] = Field(
         default="fail",
         description=(
-            "What to do when the query gives no rows: `fail`; `skip` the run, nothing is sent; or `send` a file with"
-            " the header only."
+            "What to do if the query returns no rows: `fail`; `skip` the run and send nothing; or `send` a file with the"
+            " header only."
         ),
         examples=["skip"],
     )
     params: Params = Field(
         default_factory=dict,
         description=(
-            "Parameters of a run: name -> JSON Schema. They make the form of a manual run. A text whose schema has no"
-            " `pattern`, `enum` or `const` may hold no quote, `\\`, `;`, `--` or `/*`: put it between quotes in the"
-            " query, and nobody can change the query by it."
+            "Parameters of a run: name -> JSON Schema. They make up the trigger form. A text whose schema has no"
+            " `pattern`, `enum` or `const` may not contain quotes, `\\`, `;`, `--` or `/*`. Put it between quotes in the"
+            " query, so that it cannot change the query."
         ),
         examples=[{"since": {"type": "string", "format": "date", "default": "2026-01-01"}}],
     )
-    owner: OneLine | None = Field(default=None, description="Who answers for it; the DAG's owner.", examples=["crm"])
+    owner: OneLine | None = Field(default=None, description="Who is responsible for it; the DAG's owner.", examples=["crm"])
     owner_link: Annotated[OneLine, AfterValidator(_link)] | None = Field(
         default=None,
-        description="Where to reach the owner: the link behind the name in Airflow's list of DAGs.",
+        description="How to reach the owner: the link of the name in Airflow's list of DAGs.",
         examples=["mailto:crm@example.com"],
     )
     tags: Annotated[tuple[OneLine, ...], Field(strict=False), AfterValidator(_tags)] = Field(
@@ -110,14 +110,14 @@ class Orchestration(Strict):
     )
     alerts: Alerts | None = Field(
         default=None,
-        description="Who is told how its deliveries went, instead of whom the destination names. `null`: the same.",
+        description="Alerts about its deliveries, instead of the destination's. `null`: the destination's.",
         examples=[[{"connection": "slack_crm", "when": ["failure", "success"]}]],
     )
     campaign_name: OneLine | None = Field(
-        default=None, description="What `{{campaign_name}}` stands for in filename templates.", examples=["spring"]
+        default=None, description="Value of `{{campaign_name}}` in filename templates.", examples=["spring"]
     )
     group_name: OneLine | None = Field(
-        default=None, description="What `{{group_name}}` stands for in filename templates.", examples=["treatment_a"]
+        default=None, description="Value of `{{group_name}}` in filename templates.", examples=["treatment_a"]
     )
     start_date: date | None = Field(
         default=None, description="First day of the schedule. `null`: from now on.", examples=["2026-01-01"]
@@ -128,7 +128,7 @@ class Orchestration(Strict):
         for name, schema in self.params.items():
             if self.workflow != "manual" and "default" not in schema:
                 raise mistake(
-                    "has no default, but the workflow runs without a person who could fill it in. Add a default.",
+                    "has no default, but the workflow runs without a person to fill it in. Add a default.",
                     "params", name,
                 )  # fmt: skip
         return self

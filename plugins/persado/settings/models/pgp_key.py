@@ -1,4 +1,4 @@
-"""Where an OpenPGP key comes from: a file in `keys/`, an Airflow Variable or an Airflow connection."""
+"""Sources of an OpenPGP key: a file in `keys/`, an Airflow Variable or an Airflow connection."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from persado.settings.fields import ConnectionId, Strict, VariableName, mistake
 
 
 class AirflowVariable(Strict):
-    """A key that an Airflow Variable holds, armored."""
+    """An armored key in an Airflow Variable."""
 
     variable: VariableName = Field(
         description="Name of the Airflow Variable that holds the armored key.", examples=["persado_pgp_key"]
@@ -18,7 +18,7 @@ class AirflowVariable(Strict):
 
 
 class AirflowConnection(Strict):
-    """A key that an Airflow connection holds, armored."""
+    """An armored key in an Airflow connection."""
 
     connection: ConnectionId = Field(
         description="Id of the Airflow connection that holds the armored key.", examples=["persado_pgp"]
@@ -26,9 +26,9 @@ class AirflowConnection(Strict):
 
 
 def _key_file(name: str) -> str:
-    # The text is not shown: it may be a key that was pasted here.
+    # Do not show the text: it may be a key that was pasted here.
     if "-----BEGIN" in name:
-        raise mistake("holds a key itself. Save the key as a file in keys/ and write the file's name.")
+        raise mistake("is a key. Save the key as a file in keys/, and write the file's name.")
     if "/" in name or "\\" in name or name in {"", ".", ".."} or not name.isprintable():
         raise mistake("expected the name of a file in keys/, without a folder, such as persado.asc.")
     return name
@@ -52,7 +52,7 @@ PublicKey = Annotated[
     | Annotated[AirflowConnection, Tag("<connection>")],
     Discriminator(_kind),
 ]
-# Never a file: a private key has no place in the project's folder.
+# Never a file: a private key does not belong in the project's folder.
 SigningKey = Annotated[
     Annotated[AirflowVariable, Tag("<variable>")] | Annotated[AirflowConnection, Tag("<connection>")],
     Discriminator(_kind),

@@ -21,16 +21,16 @@ def _cron(text: str) -> str:
             f"expected a cron expression with 5 fields (minute, hour, day of month, month, day of week), got"
             f' {len(fields)}. Write it like "0 6 * * *": every day at 6:00.'
         )
-    # croniter reads H and R as "somewhere" and "at random", anew at each parse
+    # croniter replaces H and R with a random value at each parse
     if any(re.match(r"[HhRr](\W|$)", field) for field in fields):
-        raise mistake('holds the letter H or R, which is no fixed time. Write numbers, as in "0 6 * * *".')
+        raise mistake('holds the letter H or R, which is not a fixed time. Write numbers, as in "0 6 * * *".')
     try:
         croniter(text, datetime(2024, 1, 1)).get_next(datetime)
     except (ValueError, KeyError, ArithmeticError) as error:
         if "failed to find next date" in str(error):
-            raise mistake("never comes: no such day exists. Check the day of month and the month.") from None
+            raise mistake("never occurs: there is no such day. Check the day of month and the month.") from None
         raise mistake(
-            "is no cron expression. Write 5 fields (minute 0-59, hour 0-23, day of month 1-31, month 1-12, day of"
+            "is not a cron expression. Write 5 fields (minute 0-59, hour 0-23, day of month 1-31, month 1-12, day of"
             ' week 0-7), as in "0 6 * * *".'
         ) from None
     return text
@@ -47,7 +47,7 @@ def _timezone(name: str) -> str:
 
 
 class Scheduled(Strict):
-    """Runs by the clock."""
+    """Run by a schedule."""
 
     schedule: Annotated[str, AfterValidator(_cron)] = Field(
         description="Cron expression with five fields: minute, hour, day of month, month, day of week.",
@@ -55,21 +55,21 @@ class Scheduled(Strict):
     )
     timezone: Annotated[str, AfterValidator(_timezone)] = Field(
         default="UTC",
-        description="IANA time zone in which the clock is read, daylight saving time included.",
+        description="IANA time zone of the schedule, with daylight saving time.",
         examples=["America/New_York"],
     )
     only_if_changed: Assets = Field(
         default=(),
         description=(
-            "Assets of which one must have changed since the last delivery began; else a scheduled run is skipped. A"
-            " run that a person starts always sends."
+            "Skip a scheduled run unless one of these assets has changed since the last delivery began. A run that a"
+            " person starts always sends."
         ),
         examples=[["warehouse_customers"]],
     )
 
 
 class WhenChanged(Strict):
-    """Runs as soon as upstream data changed."""
+    """Run when upstream data changed."""
 
     when_changed: Assets = Field(
         description="Assets that start a run once all of them have changed.", examples=[["warehouse_customers"]]
@@ -99,9 +99,7 @@ Workflow = Annotated[
 
 def assets(workflow: Workflow) -> Assets:
     """
-    Give the assets that an orchestration reacts to.
-
-    :param workflow: its workflow
+    Return the assets that an orchestration waits for.
     """
     match workflow:
         case Scheduled():
@@ -113,9 +111,7 @@ def assets(workflow: Workflow) -> Assets:
 
 def timing(workflow: Workflow) -> str:
     """
-    Say when an orchestration runs.
-
-    :param workflow: its workflow
+    Return a description of when an orchestration runs.
     """
     match workflow:
         case Scheduled():

@@ -1,4 +1,4 @@
-"""How mistakes are told: file, line, where in it, what is wrong and what to do."""
+"""Error messages that name file, line and key."""
 
 from __future__ import annotations
 
@@ -11,27 +11,23 @@ from persado.settings.text.yaml_text import Path, Source
 
 def at(source: Source, path: Path, message: str) -> ConfigurationError:
     """
-    Make the error for a value of a file.
+    Return the error for a value in a file.
 
-    :param source: the file
-    :param path: where the value is
-    :param message: what is wrong with it
+    :param path: the value's path
+    :param message: what is wrong, and what to do
     """
     return ConfigurationError(f"{source.file}:{source.line(path)}: {dotted(path)}{message}")
 
 
 def dotted(path: Path) -> str:
-    """Write a path as people do, ready to stand before a message: ``columns[1].name: ``."""
+    """Return a path as the prefix of a message: ``columns[1].name: ``."""
     text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).removeprefix(".")
     return f"{text}: " if text else ""
 
 
 def real_path(location: Sequence[str | int], data: Any) -> Path:
     """
-    Keep of a location what is part of the file: pydantic's also name the branches of unions and the like.
-
-    :param location: where pydantic found something
-    :param data: what the file holds
+    Reduce pydantic's location, which also names branches of unions, to the path in the file.
     """
     path: list[str | int] = []
     for step in location:

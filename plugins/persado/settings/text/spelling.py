@@ -1,4 +1,4 @@
-"""Guesses what a misspelt name was meant to be."""
+"""Guess what a misspelt name was meant to be."""
 
 from __future__ import annotations
 
@@ -8,11 +8,7 @@ from collections.abc import Iterable
 
 def closest(word: str, known: Iterable[str]) -> str | None:
     """
-    Find the known name that a word resembles most, capital letters aside.
-
-    :param word: what a person wrote.
-    :param known: the names that would have been right.
-    :return: one of them, or None when no name is near.
+    Return the known name that is most similar to a word, ignoring case; None if none is similar.
     """
     by_lower = {name.lower(): name for name in known}
     near = difflib.get_close_matches(word.lower(), by_lower, n=1)
@@ -21,11 +17,7 @@ def closest(word: str, known: Iterable[str]) -> str | None:
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """
-    Suggest a name, as a sentence to append.
-
-    :param word: what was written
-    :param known: what would have been right
-    :return: `` Did you mean '…'?``, or nothing when no name is near
+    Return `` Did you mean '…'?`` to append to a message, or an empty string if no name is similar.
     """
     near = closest(word, known)
     return f" Did you mean '{near}'?" if near else ""

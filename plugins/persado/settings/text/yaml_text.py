@@ -1,8 +1,8 @@
 """
-YAML into plain values, with the line of each.
+Parse YAML into plain values with their line numbers.
 
-A strict, safe reading: one document, a mapping at the top, text keys, no key twice, no aliases, no tags, and no plain
-scalar that YAML would silently turn into something else than what stands there (`007` into 7, `6:30` into 390).
+The parser is strict: one document, a mapping at the top, text keys, no duplicate keys, no aliases, no tags, and no plain
+scalar that YAML would silently change (`007` into 7, `6:30` into 390).
 """
 
 from __future__ import annotations
@@ -19,27 +19,26 @@ from persado.errors import ConfigurationError
 
 Path = tuple[str | int, ...]
 
-# libyaml's parser where PyYAML was built with it: ten times faster, the same language.
+# libyaml's parser, if PyYAML was built with it, is ten times faster.
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
-# Deeper than any setting; a limit because the reading is recursive.
+# Deeper than any setting. The parser is recursive, so there must be a limit.
 _MAX_DEPTH = 30
 
-# YAML ends a line where no editor does.
+# YAML ends a line at these characters; editors do not.
 _LINE_ENDS = re.compile("[\x85\u2028\u2029]")
-# What looks like a space, or like nothing, and is neither for YAML.
+# Characters that look like a space or like nothing, but are neither in YAML.
 _LOOKALIKES = re.compile("[\xa0\xad\u1680\u2000-\u200f\u202a-\u202f\u205f-\u2064\u3000\ufeff]")
 
 
 @dataclass(frozen=True)
 class Source:
     """
-    What a YAML file holds.
+    The contents of a YAML file.
 
-    :param file: the file's name, as errors show it
-    :param data: its values
+    :param file: the file's name in error messages
     :param lines: the line of each value, by its path of keys and indexes
-    :param respelt: what stands there, for values that it does not spell: ``NO`` for false, ``+1`` for 1
+    :param respelt: the spelling of values that are not spelt as they read: ``NO`` for false, ``+1`` for 1
     """
 
     file: str
@@ -49,7 +48,7 @@ class Source:
 
     def line(self, path: Path) -> int:
         """
-        Find the line of a value, or of what would hold it.
+        Return the line of a value, or of its nearest parent that exists.
 
         :param path: keys and indexes from the top
         """
@@ -60,11 +59,10 @@ class Source:
 
 def parse_yaml(text: str, file: str) -> Source:
     """
-    Read a YAML text.
+    Parse a YAML text.
 
-    :param text: the YAML
-    :param file: the file's name, for errors
-    :raises ConfigurationError: with file, line and what to do, for anything but a plain mapping
+    :param file: the file's name in error messages
+    :raises ConfigurationError: if it is not a plain mapping, with file, line and what to do
     """
     for pattern in (yaml.reader.Reader.NON_PRINTABLE, _LINE_ENDS):
         if found := pattern.search(text):
@@ -82,9 +80,7 @@ def parse_yaml(text: str, file: str) -> Source:
 
 def as_yaml(value: Any) -> str:
     """
-    Write a value as it would stand in a file, on one line.
-
-    :param value: plain values
+    Return a value as YAML on one line.
     """
     text: str = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=float("inf"), sort_keys=False)
     return text.removesuffix("\n").removesuffix("\n...")
@@ -97,7 +93,7 @@ class _Refusal(Exception):  # noqa: N818 - never leaves this module
 
 
 class _Reader:
-    """Builds values from parser events: unlike the composer, it cannot be made to recurse or grow without end."""
+    """Build values from parser events. Unlike PyYAML's composer, it cannot recurse or grow without bound."""
 
     def __init__(self, text: str) -> None:
         self.lines: dict[Path, int] = {}
@@ -164,7 +160,7 @@ class _Reader:
             raise _Refusal(_line(event), "the merge key '<<' is not supported. Write the values out.")
         key = self._scalar(event)
         if not isinstance(key, str):
-            raise _Refusal(_line(event), f"the key {event.value!r} is no text for YAML. Put it in quotes.")
+            raise _Refusal(_line(event), f"the key {event.value!r} is not a text in YAML. Put it in quotes.")
         return key
 
     def _list(self, path: Path) -> list[Any]:
@@ -205,12 +201,12 @@ def _line(event: Any) -> int:
 
 
 def _syntax_error(error: yaml.MarkedYAMLError, text: str, file: str) -> str:
-    # Where a quote or a bracket was opened helps more than where the parser gave up on it.
+    # The position of the opening quote or bracket helps more than the position where the parser gave up.
     opened = error.context and re.search("simple key|quoted scalar|flow", error.context)
     mark = (error.context_mark if opened else None) or error.problem_mark
     number = min(mark.line + 1 if mark else 1, max(text.count("\n") + (not text.endswith("\n")), 1))
     line = text.split("\n")[number - 1]
-    return f"{file}:{number}: is no valid YAML: {error.problem}. {_hint(str(error.problem), line)}"
+    return f"{file}:{number}: is not valid YAML: {error.problem}. {_hint(str(error.problem), line)}"
 
 
 def _hint(problem: str, line: str) -> str:
