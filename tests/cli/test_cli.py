@@ -249,7 +249,7 @@ def test_an_airflow_cfg_that_cannot_be_read(
 
 def test_no_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["validate", str(tmp_path / "nowhere")]) == 1
-    assert capsys.readouterr().err.startswith(f"{tmp_path}/nowhere: is no folder that can be read")
+    assert capsys.readouterr().err.startswith(f"{tmp_path}/nowhere: cannot read the folder")
 
 
 def test_as_a_module_without_airflow(example: Path) -> None:

@@ -33,12 +33,16 @@ MISTAKES = {
     "no such key": in_destination("persado.asc", "persado.pgp", 9, "keys/persado.pgp", "Did you mean 'persado.asc'?"),
     "custom without delimiter": in_destination("csv", "custom", 5, "settings.file_format", "needs a delimiter"),
     "csv with a delimiter": in_destination("csv", 'csv\n  delimiter: ";"', 6, "settings.delimiter", "custom"),
-    "escape is delimiter": in_destination("csv", "csv\n  escape_character: ','", 6, "is the delimiter too"),
+    "escape is delimiter": in_destination("csv", "csv\n  escape_character: ','", 6, "is also the delimiter"),
     "unescaped": in_destination("special_characters", "none", 6, "settings.quote_mode", "allow_unescaped: true"),
     "quote escapes nothing": in_destination(
-        "special_characters", "none\n  escape_character: '\"'", 7, "settings.escape_character", "no double quote"
+        "special_characters",
+        "none\n  escape_character: '\"'",
+        7,
+        "settings.escape_character",
+        "other than a double quote",
     ),
-    "NULL is a delimiter": in_template('""', '"a,b"', 7, "null_text holds the delimiter"),
+    "NULL is a delimiter": in_template('""', '"a,b"', 7, "null_text contains the delimiter"),
     "signature without encryption": in_destination(
         "pgp_public_key: persado.asc", "pgp_signing_key: {variable: own}", 9, "would be signed", "pgp_signing_key: null"
     ),
@@ -68,7 +72,7 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize("name", MISTAKES)
-def test_a_mistake_gives_one_line_that_says_where_and_what(tmp_path: Path, name: str) -> None:
+def test_each_mistake_is_one_line_with_place_and_advice(tmp_path: Path, name: str) -> None:
     assert_told(MISTAKES[name], tmp_path)
 
 
@@ -81,7 +85,7 @@ def test_a_column_that_the_contract_requires(tmp_path: Path) -> None:
     assert "Add it." in str(error)
 
 
-def test_the_value_that_completes_a_conflict_is_the_one_to_mend(tmp_path: Path) -> None:
+def test_a_conflict_is_reported_at_the_value_that_completes_it(tmp_path: Path) -> None:
     changes = {
         DESTINATION: FILES[DESTINATION].replace("csv\n", "csv\n  escape_character: ';'\n"),
         TEMPLATE: FILES[TEMPLATE].replace('null_text: ""', "file_format: custom\n  delimiter: ';'"),
@@ -89,10 +93,10 @@ def test_the_value_that_completes_a_conflict_is_the_one_to_mend(tmp_path: Path) 
 
     (error,) = load(write_tree(tmp_path, changes)).errors
 
-    assert str(error).startswith(f"{TEMPLATE}:8: settings.delimiter: the escape character is the delimiter too.")
+    assert str(error).startswith(f"{TEMPLATE}:8: settings.delimiter: the escape character is also the delimiter.")
 
 
-def test_orchestrations_that_would_set_each_other_going_for_ever(tmp_path: Path) -> None:
+def test_orchestrations_that_would_start_each_other_forever(tmp_path: Path) -> None:
     weekly = FILES["orchestrations/weekly_segment.yaml"]
     neighbour = FILES["orchestrations/neighbour.yaml"]
 
@@ -111,8 +115,8 @@ def test_orchestrations_that_would_set_each_other_going_for_ever(tmp_path: Path)
     configuration = load(tmp_path)
     (error,) = configuration.errors
     assert str(error) == (
-        "orchestrations/third.yaml:5: workflow: is a circle: third waits for weekly_segment waits for third, so that"
-        " each delivery would set the next one going, for ever. Take one of them out. (It stops weekly_segment.)"
+        "orchestrations/third.yaml:5: workflow: is a circle: third waits for weekly_segment waits for third, so"
+        " each delivery would start the next one forever. Remove one of the references. (It stops weekly_segment.)"
     )
     # Who only waits for one of them is no part of it.
     assert list(configuration.deliveries) == ["neighbour"]

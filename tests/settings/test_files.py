@@ -45,8 +45,8 @@ def test_no_folder(tmp_path: Path) -> None:
     (error,) = load(tmp_path / "nowhere").errors
 
     assert str(error) == (
-        f"{tmp_path}/nowhere: is no folder that can be read: No such file or directory."
-        " Set AIRFLOW__PERSADO__CONFIG_DIR to it."
+        f"{tmp_path}/nowhere: cannot read the folder: No such file or directory."
+        " Set AIRFLOW__PERSADO__CONFIG_DIR to another."
     )
 
 
@@ -55,7 +55,10 @@ def test_a_file_for_a_folder(tmp_path: Path) -> None:
     (tmp_path / "orchestrations").touch()
 
     assert "Not a directory" in str(load(tmp_path / "file").errors[0])
-    assert str(load(tmp_path).errors[0]) == "orchestrations: is no folder that can be read: Not a directory. Mend it."
+    assert (
+        str(load(tmp_path).errors[0])
+        == "orchestrations: cannot read the folder: Not a directory. Make it a readable folder."
+    )
 
 
 def test_an_empty_folder_is_no_mistake(tmp_path: Path) -> None:
@@ -80,21 +83,22 @@ def test_a_misspelt_folder(tmp_path: Path) -> None:
 
     (error,) = load(tmp_path).errors
 
-    assert str(error) == "orchestration: is a folder that is not read. Did you mean 'orchestrations'? Rename it."
+    assert str(error) == "orchestration: this folder is not read. Did you mean 'orchestrations'? Rename it."
 
 
 @pytest.mark.parametrize(
     ("right", "wrong"), [("destinations", "Destination"), ("data_templates", "data-templates"), ("queries", "query")]
 )
-def test_a_misspelt_folder_is_told_once_with_all_that_it_stops(tmp_path: Path, right: str, wrong: str) -> None:
+def test_a_misspelt_folder_is_reported_once_with_everything_that_it_stops(
+    tmp_path: Path, right: str, wrong: str
+) -> None:
     write_tree(tmp_path)
     (tmp_path / right).rename(tmp_path / wrong)
 
     (error,) = load(tmp_path).errors
 
     assert str(error) == (
-        f"{wrong}: is a folder that is not read. Did you mean '{right}'? Rename it. (It stops neighbour,"
-        " weekly_segment.)"
+        f"{wrong}: this folder is not read. Did you mean '{right}'? Rename it. (It stops neighbour, weekly_segment.)"
     )
 
 
@@ -129,7 +133,10 @@ def test_a_folder_that_keeps_its_files_to_itself(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", script, folder], capture_output=True, text=True, check=False)
 
-    unread, denied = "is no folder that can be read: Permission denied. Mend it.", "cannot be read: Permission denied."
+    unread, denied = (
+        "cannot read the folder: Permission denied. Make it a readable folder.",
+        "cannot be read: Permission denied.",
+    )
     assert (done.stdout.splitlines(), done.stderr) == (
         [
             f"orchestrations: {unread}",
@@ -155,8 +162,8 @@ def test_links_that_lead_nowhere(tmp_path: Path) -> None:
     errors = [str(error) for error in load(tmp_path).errors]
 
     assert errors == [
-        "orchestrations/broken.yaml:1: is no plain file. Put a file there.",
-        "orchestrations/loop.yaml:1: is no plain file. Put a file there.",
+        "orchestrations/broken.yaml:1: is not a regular file. Put a file there.",
+        "orchestrations/loop.yaml:1: is not a regular file. Put a file there.",
     ]
 
 

@@ -54,7 +54,7 @@ def test_an_explicit_null_overrides(tmp_path: Path) -> None:
     assert overridden.origins["split"] == "data_templates/segment.yaml:2"
 
 
-def test_one_level_may_mend_what_another_leaves_open(tmp_path: Path) -> None:
+def test_one_level_may_complete_what_another_leaves_open(tmp_path: Path) -> None:
     weekly = delivery(
         tmp_path,
         {

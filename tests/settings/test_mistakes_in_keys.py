@@ -14,7 +14,7 @@ MISTAKES = {
     "setting at the top": in_destination(
         "pool: persado_site", "line_ending: LF", 11, "'line_ending' is a setting. Move it under 'settings:'."
     ),
-    "key among settings": in_template('null_text: ""', "contract: loyal", 7, "'contract' is no setting."),
+    "key among settings": in_template('null_text: ""', "contract: loyal", 7, "'contract' is not a setting."),
     "key of another file": in_orchestration("on_empty: fail", "destination: persado", 11, "but of a data template."),
     "another word for a key": in_orchestration(
         "{schedule:", "{cron:", 5, "workflow: unknown key 'cron'. Did you mean 'schedule'?"
@@ -75,5 +75,5 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize("name", MISTAKES)
-def test_a_mistake_gives_one_line_that_says_where_and_what(tmp_path: Path, name: str) -> None:
+def test_each_mistake_is_one_line_with_place_and_advice(tmp_path: Path, name: str) -> None:
     assert_told(MISTAKES[name], tmp_path)

@@ -81,9 +81,9 @@ MISTAKES = {
     "function by dots": in_template("contract: loyal", "transform: mine.shorten", 9, "expected module:function"),
     "four fields": in_orchestration("30 8 * * 1", "30 8 * *", 5, "workflow.schedule", "5 fields", "got 4"),
     "cron preset": in_orchestration("30 8 * * 1", "@daily", 5, "workflow.schedule", "5 fields", "got 1"),
-    "minute 61": in_orchestration("30 8 * * 1", "61 8 * * 1", 5, "workflow.schedule: is no cron expression", "0-59"),
-    "random minute": in_orchestration("30 8 * * 1", "R 8 * * 1", 5, "no fixed time"),
-    "31 February": in_orchestration("30 8 * * 1", "0 0 31 2 *", 5, "never comes"),
+    "minute 61": in_orchestration("30 8 * * 1", "61 8 * * 1", 5, "workflow.schedule: is not a cron expression", "0-59"),
+    "random minute": in_orchestration("30 8 * * 1", "R 8 * * 1", 5, "not a fixed time"),
+    "31 February": in_orchestration("30 8 * * 1", "0 0 31 2 *", 5, "never occurs"),
     "zone with a typing mistake": in_orchestration("New_York", "NewYork", 5, "Did you mean 'America/New_York'?"),
     "misspelt manual": in_orchestration(
         '{schedule: "30 8 * * 1", timezone: America/New_York}',
@@ -140,7 +140,7 @@ MISTAKES = {
         "type: string", "tipe: string", 13, "params.since.tipe", "Did you mean 'type'?"
     ),
     "a schema's schema": in_orchestration(
-        "type: string", "schema: {}", 13, "params.since.schema", "Airflow cannot take"
+        "type: string", "schema: {}", 13, "params.since.schema", "Airflow does not accept"
     ),
     "parameter's name": in_orchestration("  since:", "  since when:", 13, "letters, digits and _", "Rename"),
     "reserved parameter": in_orchestration("  since:", "  dry_run:", 13, "params.dry_run", "every orchestration"),
@@ -151,7 +151,7 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize("name", MISTAKES)
-def test_a_mistake_gives_one_line_that_says_where_and_what(tmp_path: Path, name: str) -> None:
+def test_each_mistake_is_one_line_with_place_and_advice(tmp_path: Path, name: str) -> None:
     assert_told(MISTAKES[name], tmp_path)
 
 

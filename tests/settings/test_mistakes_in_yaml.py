@@ -20,24 +20,26 @@ MISTAKES = {
     "a list": in_orchestration(None, "- query: x.sql\n", 1, "expected keys with values", "got a list"),
     "a word": in_orchestration(None, "later\n", 1, "expected keys with values", "got a single value"),
     "two documents": in_orchestration("execution:", "---\nexecution:", 9, "second YAML document", "one file for each"),
-    "tab": in_orchestration("  line_ending", "\tline_ending", 8, "no valid YAML", "spaces, not with tabs"),
-    "wrong indentation": in_orchestration("  line_ending", " line_ending", 8, "no valid YAML", "indentation"),
-    "indented too far": in_orchestration("source:", "  source:", 3, "no valid YAML", "in quotes"),
-    "no colon": in_orchestration("execution: chained", "execution chained", 9, "no valid YAML", "':' after the key"),
-    "colon in a text": in_orchestration("The whole", "Now: the whole", 1, "no valid YAML", "in quotes"),
-    "open quote": in_orchestration("on_empty: fail", "on_empty: 'fail", 11, "no valid YAML", "not closed"),
-    "open bracket": in_template("birthdate, pii: true}", "birthdate, pii: true", 5, "no valid YAML", "not closed"),
+    "tab": in_orchestration("  line_ending", "\tline_ending", 8, "not valid YAML", "spaces, not with tabs"),
+    "wrong indentation": in_orchestration("  line_ending", " line_ending", 8, "not valid YAML", "indentation"),
+    "indented too far": in_orchestration("source:", "  source:", 3, "not valid YAML", "in quotes"),
+    "no colon": in_orchestration("execution: chained", "execution chained", 9, "not valid YAML", "':' after the key"),
+    "colon in a text": in_orchestration("The whole", "Now: the whole", 1, "not valid YAML", "in quotes"),
+    "open quote": in_orchestration("on_empty: fail", "on_empty: 'fail", 11, "not valid YAML", "not closed"),
+    "open bracket": in_template("birthdate, pii: true}", "birthdate, pii: true", 5, "not valid YAML", "not closed"),
     "braces without quotes": in_orchestration(
         "\"segment_{{now|format:'yyyy-MM-dd'}}.csv.gz\"", "{{now}}.csv", 7, "begins with '{' in quotes"
     ),
     "braces only": in_orchestration("\"segment_{{now|format:'yyyy-MM-dd'}}.csv.gz\"", "{{now}}", 7, "in quotes"),
-    "at sign": in_orchestration("query: segment.sql", "query: @segment.sql", 2, "no valid YAML", "in quotes"),
-    "unknown escape": in_destination("remote_folder: /", r'remote_folder: "/a\q"', 4, "no valid YAML", "single quotes"),
+    "at sign": in_orchestration("query: segment.sql", "query: @segment.sql", 2, "not valid YAML", "in quotes"),
+    "unknown escape": in_destination(
+        "remote_folder: /", r'remote_folder: "/a\q"', 4, "not valid YAML", "single quotes"
+    ),
     "lone backslash in double quotes": in_destination(
-        "pool: persado_site", r'pool: "\"', 11, "no valid YAML", "not closed"
+        "pool: persado_site", r'pool: "\"', 11, "not valid YAML", "not closed"
     ),
     "key twice": in_destination("  header: true", "  encoding: zip", 8, "'encoding'", "twice", "line 7", "Remove one"),
-    "key is no text": in_destination("pool:", "on:", 11, "'on' is no text", "in quotes"),
+    "key is no text": in_destination("pool:", "on:", 11, "'on' is not a text", "in quotes"),
     "key is a list": in_destination("pool:", "[a]:", 11, "expected a text as key"),
     "merge key": in_template(
         "  null_text:", "  <<: {header: true}\n  null_text:", 7, "merge key", "Write the values out"
@@ -69,9 +71,9 @@ MISTAKES = {
     "no-break space": in_orchestration("execution: chained", "execution:\u00a0chained", 9, "'\\xa0'", "like a space"),
     "byte-order mark inside": in_orchestration("query:", "\ufeffquery:", 2, "'\\ufeff'", "Remove it"),
     "line separator": in_orchestration("The whole", "The\u2028whole", 1, "'\\u2028'", "Remove it"),
-    "star": in_orchestration("on_empty: fail", "on_empty: *", 11, "no valid YAML", "in quotes"),
+    "star": in_orchestration("on_empty: fail", "on_empty: *", 11, "not valid YAML", "in quotes"),
     "bracket too many": in_orchestration("{fail_below: 1}", "{fail_below: 1}}", 10, "closed that was not opened"),
-    "Windows path": in_orchestration("The whole", '"C:\\Users"', 1, "no valid YAML", "single quotes"),
+    "Windows path": in_orchestration("The whole", '"C:\\Users"', 1, "not valid YAML", "single quotes"),
     "Norway": in_template("from: birthdate", "value: NO", 5, "columns[1].value: YAML reads NO as false.", "in quotes"),
     "capital truth": in_template("from: birthdate", "value: TRUE", 5, "YAML reads TRUE as true. Write true"),
     "plus": in_template("from: birthdate", "value: +49", 5, "YAML reads +49 as 49. Write 49"),
@@ -82,7 +84,7 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize("name", MISTAKES)
-def test_a_mistake_gives_one_line_that_says_where_and_what(tmp_path: Path, name: str) -> None:
+def test_each_mistake_is_one_line_with_place_and_advice(tmp_path: Path, name: str) -> None:
     assert_told(MISTAKES[name], tmp_path)
 
 

@@ -21,7 +21,7 @@ from persado.settings import load
 def test_a_query_that_is_no_template(tmp_path: Path, query: str, line: int, says: str) -> None:
     (error,) = load(write_tree(tmp_path, {"queries/segment.sql": query})).errors
 
-    assert str(error).startswith(f"queries/segment.sql:{line}: is no valid Jinja template: ")
+    assert str(error).startswith(f"queries/segment.sql:{line}: is not a valid Jinja template: ")
     assert says in str(error)
     assert str(error).endswith("{% raw %} and {% endraw %}. (It stops weekly_segment.)")
 

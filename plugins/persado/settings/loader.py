@@ -48,7 +48,7 @@ def load(config_dir: Path) -> Configuration:
     try:
         entries = {path.name: path.is_dir() for path in sorted(config_dir.iterdir())}
     except OSError as error:
-        text = f"{config_dir}: cannot read the folder: {error.strerror}. Set AIRFLOW__PERSADO__CONFIG_DIR to a readable one."
+        text = f"{config_dir}: cannot read the folder: {error.strerror}. Set AIRFLOW__PERSADO__CONFIG_DIR to another."
         return Configuration(errors=(_one_line(ConfigurationError(text)),))
     files = _Files(config_dir, _misspelt([name for name, is_folder in entries.items() if is_folder]))
     deliveries = files.without_circles({delivery.name: delivery for delivery in files.deliveries()})

@@ -51,7 +51,8 @@ def _sections() -> Iterator[str]:
     root = json_schema(MODELS["destination"])
     layer, access = root["$defs"]["SettingsLayer"], root["$defs"]["Access"]
     shared = json_schema(MODELS["orchestration"])["$defs"]["OrchestrationSettings"]["properties"]
-    yield f"## Settings\n\nAn orchestration may set {', '.join(f'`{key}`' for key in shared)}; the other levels may set all of them.\n"
+    own = ", ".join(f"`{key}`" for key in shared)
+    yield f"## Settings\n\nAn orchestration may set {own}; the other levels may set all of them.\n"
     yield from _keys(root, layer, "")
     yield "## Access\n\nBoth the destination and the data template must allow it.\n"
     yield from _keys(root, access, "")

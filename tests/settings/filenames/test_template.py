@@ -147,7 +147,7 @@ def test_a_date_without_a_zone_is_a_mistake_of_the_program() -> None:
         ("{{now|local:'../../etc/passwd'}}", 13, "no time zone is named"),
         # kinds
         ("{{run_id|format:'yyyy'}}", 10, '"format" works on dates'),
-        ("{{orchestration|local:'UTC'}}", 17, "orchestration is none"),
+        ("{{orchestration|local:'UTC'}}", 17, "orchestration is not one"),
         ("{{now|format:'yyyy'|next_day}}", 21, '"next_day" comes too late'),
         ("{{now|format:'yyyy'|format:'MM'}}", 21, '"format" comes too late'),
         # braces and bars

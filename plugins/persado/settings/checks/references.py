@@ -17,9 +17,7 @@ from persado.settings.text.yaml_text import Source
 
 
 def mistakes(delivery: Delivery, orchestration: Source, data_template: Source) -> Iterator[ConfigurationError]:
-    """
-    Yield the mistakes of a delivery.
-    """
+    """Yield the mistakes of a delivery."""
     yield from _query(delivery, orchestration)
     yield from _public_key(delivery)
     yield from _campaign(delivery)

@@ -32,7 +32,5 @@ def find_module(name: str, folder: Path) -> tuple[Path, Path] | None:
 
 
 def missing_module(name: str, folder: Path) -> str:
-    """
-    Return the message for a missing module.
-    """
+    """Return the message for a missing module."""
     return f"there is no file {name.replace('.', '/')}.py in {' or '.join(map(str, module_folders(folder)))}"

@@ -3,8 +3,8 @@ Joda-Time's pattern language for dates and times, with English names.
 
 The rules are those of Joda-Time's ``DateTimeFormat``: a run of one letter is a field, and the length of the run chooses
 its form. Text between single quotes and every character that is not an ASCII letter are literal; two single quotes mean
-one. There are two differences: an unclosed quote is refused instead of being closed silently, and ``S`` has microseconds
-where Joda-Time stops at milliseconds.
+one. There are two differences: an unclosed quote is refused instead of being closed silently, and ``S`` has
+microseconds where Joda-Time stops at milliseconds.
 """
 
 from __future__ import annotations

@@ -67,7 +67,7 @@ def read_folder(config_dir: Path, kind: str, model: type[Model]) -> Folder[Model
     except FileNotFoundError:
         return folder
     except OSError as error:
-        unread = ConfigurationError(f"{kind}: cannot read the folder: {error.strerror}. Check its permissions.")
+        unread = ConfigurationError(f"{kind}: cannot read the folder: {error.strerror}. Make it a readable folder.")
         return Folder[Model](kind, errors=[unread], unread=unread)
     for path, is_folder in paths:
         if path.name.startswith(".") or not (is_folder or path.suffix.lower() in {".yaml", ".yml"}):
@@ -84,9 +84,7 @@ def read_folder(config_dir: Path, kind: str, model: type[Model]) -> Folder[Model
 
 
 def is_missing(path: Path) -> bool:
-    """
-    Return whether there is no such file. A file that permissions hide does not count as missing.
-    """
+    """Return whether there is no such file. A file that permissions hide does not count as missing."""
     try:
         return not path.is_file()
     except PermissionError:

@@ -80,9 +80,7 @@ def nodes_at(root: Schema, path: tuple[str | int, ...]) -> list[Schema]:
 
 
 def values(nodes: list[Schema]) -> list[str]:
-    """
-    Return a description of each alternative.
-    """
+    """Return a description of each alternative."""
     return [text for node in nodes for text in _values(node)]
 
 

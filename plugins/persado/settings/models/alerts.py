@@ -47,7 +47,7 @@ class Alert(Strict):
     ] = Field(
         default=("failure", "warning"),
         description=(
-            "`failure`: a task failed without a retry left, or a guard, contract or gate refused the delivery; `warning`:"
+            "`failure`: a task failed for the last time, or a guard, contract or gate refused the delivery; `warning`:"
             " it was delivered, with warnings in its receipt; `success`: it was delivered."
         ),
         examples=[["failure", "success"]],

@@ -70,7 +70,7 @@ def _escape(settings: SettingsLayer) -> Iterator[Conflict]:
         yield Conflict(
             ("quote_mode", "escape_character", "allow_unescaped"),
             "quote_mode none without an escape character lets values break their rows. Set escape_character to a"
-            " character other than a double quote, choose another quote_mode, or write allow_unescaped: true to allow it.",
+            " character other than a double quote, choose another quote_mode, or allow it: allow_unescaped: true.",
         )
 
 

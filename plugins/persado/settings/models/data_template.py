@@ -28,7 +28,7 @@ class DataTemplate(Strict):
     description: str = Field(default="", description="What the template is for.", examples=["Weekly segment"])
     columns: Columns | None = Field(
         default=None,
-        description="The columns of the file, in this order. If omitted, every column of the query is sent as it comes.",
+        description="The columns of the file, in this order. If omitted, all columns of the query are sent.",
         examples=[[{"name": "Hashed_Email"}, {"name": "birth_dt", "from": "birthdate", "pii": True}]],
     )
     settings: SettingsLayer = Field(

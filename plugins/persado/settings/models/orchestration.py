@@ -85,8 +85,8 @@ class Orchestration(Strict):
     on_empty: Literal["fail", "skip", "send"] = Field(
         default="fail",
         description=(
-            "What to do if the query returns no rows: `fail`; `skip` the run and send nothing; or `send` a file with the"
-            " header only."
+            "What to do if the query returns no rows: `fail`; `skip` the run and send nothing; or `send` a file with"
+            " the header only."
         ),
         examples=["skip"],
     )
@@ -94,12 +94,14 @@ class Orchestration(Strict):
         default_factory=dict,
         description=(
             "Parameters of a run: name -> JSON Schema. They make up the trigger form. A text whose schema has no"
-            " `pattern`, `enum` or `const` may not contain quotes, `\\`, `;`, `--` or `/*`. Put it between quotes in the"
-            " query, so that it cannot change the query."
+            " `pattern`, `enum` or `const` may not contain quotes, `\\`, `;`, `--` or `/*`. Put it between quotes in"
+            " the query, so that it cannot change the query."
         ),
         examples=[{"since": {"type": "string", "format": "date", "default": "2026-01-01"}}],
     )
-    owner: OneLine | None = Field(default=None, description="Who is responsible for it; the DAG's owner.", examples=["crm"])
+    owner: OneLine | None = Field(
+        default=None, description="Who is responsible for it; the DAG's owner.", examples=["crm"]
+    )
     owner_link: Annotated[OneLine, AfterValidator(_link)] | None = Field(
         default=None,
         description="How to reach the owner: the link of the name in Airflow's list of DAGs.",

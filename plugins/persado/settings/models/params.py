@@ -91,7 +91,8 @@ def _names(params: dict[str, Schema]) -> dict[str, Schema]:
     for name in params:
         if not name.isidentifier() or not name.isascii():
             raise mistake(
-                "a parameter's name may contain only letters, digits and _, and must not begin with a digit. Rename it.", name
+                "a parameter's name may contain only letters, digits and _, and not begin with a digit. Rename it.",
+                name,
             )
         if name in RESERVED:
             raise mistake("is a parameter that every orchestration already has. Choose another name.", name)

@@ -21,8 +21,8 @@ class Quirks(Strict):
     posix_rename: bool = Field(
         default=True,
         description=(
-            "`false`: do not use the site's `posix-rename`. An older file of the name is then renamed first, and removed"
-            " when the new one is in place. Sites that do not offer `posix-rename` do not need this."
+            "`false`: do not use the site's `posix-rename`. An older file of the name is then renamed first, and"
+            " removed when the new one is in place. Sites that do not offer `posix-rename` do not need this."
         ),
         examples=[False],
     )
@@ -37,8 +37,8 @@ class Quirks(Strict):
     lock_file: bool = Field(
         default=True,
         description=(
-            "`false`: write no lock file. Two deliveries of the same name at the same time are then not kept apart, and a"
-            " retry sends files again that a killed try had already put in place."
+            "`false`: write no lock file. Two deliveries of the same name at the same time are then not kept apart, and"
+            " a retry sends files again that a killed try had already put in place."
         ),
         examples=[False],
     )

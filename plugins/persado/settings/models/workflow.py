@@ -98,9 +98,7 @@ Workflow = Annotated[
 
 
 def assets(workflow: Workflow) -> Assets:
-    """
-    Return the assets that an orchestration waits for.
-    """
+    """Return the assets that an orchestration waits for."""
     match workflow:
         case Scheduled():
             return workflow.only_if_changed
@@ -110,9 +108,7 @@ def assets(workflow: Workflow) -> Assets:
 
 
 def timing(workflow: Workflow) -> str:
-    """
-    Return a description of when an orchestration runs.
-    """
+    """Return a description of when an orchestration runs."""
     match workflow:
         case Scheduled():
             changed = f", only if {' or '.join(workflow.only_if_changed)} changed" if workflow.only_if_changed else ""

@@ -26,9 +26,7 @@ def dotted(path: Path) -> str:
 
 
 def real_path(location: Sequence[str | int], data: Any) -> Path:
-    """
-    Reduce pydantic's location, which also names branches of unions, to the path in the file.
-    """
+    """Reduce pydantic's location, which also names branches of unions, to the path in the file."""
     path: list[str | int] = []
     for step in location:
         if (isinstance(data, dict) and step in data) or (isinstance(data, list) and isinstance(step, int)):

@@ -1,8 +1,8 @@
 """
 Parse YAML into plain values with their line numbers.
 
-The parser is strict: one document, a mapping at the top, text keys, no duplicate keys, no aliases, no tags, and no plain
-scalar that YAML would silently change (`007` into 7, `6:30` into 390).
+The parser is strict: one document, a mapping at the top, text keys, no duplicate keys, no aliases, no tags, and no
+plain scalar that YAML would silently change (`007` into 7, `6:30` into 390).
 """
 
 from __future__ import annotations
@@ -79,9 +79,7 @@ def parse_yaml(text: str, file: str) -> Source:
 
 
 def as_yaml(value: Any) -> str:
-    """
-    Return a value as YAML on one line.
-    """
+    """Return a value as YAML on one line."""
     text: str = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=float("inf"), sort_keys=False)
     return text.removesuffix("\n").removesuffix("\n...")
 
