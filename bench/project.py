@@ -104,7 +104,6 @@ def _driver(source: str) -> Connect:
     if source == "postgres":
         import psycopg
 
-        import persado.pipeline.extract.postgres_copy  # noqa: F401 - imported later, it would count as work
 
         return psycopg.connect
     if source == "duckdb":

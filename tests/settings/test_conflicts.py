@@ -40,7 +40,7 @@ MISTAKES = {
         "none\n  escape_character: '\"'",
         7,
         "settings.escape_character",
-        "other than a double quote",
+        "a double quote",
     ),
     "NULL is a delimiter": in_template('""', '"a,b"', 7, "null_text contains the delimiter"),
     "signature without encryption": in_destination(

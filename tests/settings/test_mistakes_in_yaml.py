@@ -32,9 +32,7 @@ MISTAKES = {
     ),
     "braces only": in_orchestration("\"segment_{{now|format:'yyyy-MM-dd'}}.csv.gz\"", "{{now}}", 7, "in quotes"),
     "at sign": in_orchestration("query: segment.sql", "query: @segment.sql", 2, "not valid YAML", "in quotes"),
-    "unknown escape": in_destination(
-        "remote_folder: /", r'remote_folder: "/a\q"', 4, "not valid YAML", "single quotes"
-    ),
+    "unknown escape": in_destination("remote_folder: /", r'remote_folder: "/a\q"', 4, "valid YAML", "single quotes"),
     "lone backslash in double quotes": in_destination(
         "pool: persado_site", r'pool: "\"', 11, "not valid YAML", "not closed"
     ),

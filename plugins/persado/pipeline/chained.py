@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from operator import itemgetter
 from typing import Any, BinaryIO
 
-from persado.pipeline.extract.engines import FormattedText, formatted_directly
-from persado.pipeline.extract.read import extract
+from persado.pipeline.extract.engines import FormattedText, extract, formatted_directly
 from persado.pipeline.format.delimited import header
 from persado.pipeline.format.split import parts
 from persado.pipeline.recipe import OnProgress, Recipe

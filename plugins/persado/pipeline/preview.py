@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from persado.errors import ConfigurationError, PersadoError, RejectedError
-from persado.pipeline.extract.read import extract
+from persado.pipeline.extract.engines import extract
 from persado.pipeline.format.arrow_kernels import INTERVAL
 from persado.pipeline.format.columns import MIXED
 from persado.pipeline.format.delimited import block, header, lines

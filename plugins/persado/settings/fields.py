@@ -9,6 +9,7 @@ from typing import Annotated, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
+from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
 Item = TypeVar("Item")
@@ -18,6 +19,23 @@ class Strict(BaseModel):
     """A model that cannot be changed, refuses unknown keys and never turns one type into another."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", validate_by_name=True, validate_by_alias=True)
+
+
+class _AfterFormat:
+    """Marks a setting that does not shape the text."""
+
+
+AfterFormat = Annotated[Item, _AfterFormat()]
+"""
+A setting that says what happens to the finished text, such as its encoding, and so cannot change a byte of it.
+
+Every setting without this mark counts as shaping the text: an engine that does not know it must not write the text.
+"""
+
+
+def shapes_text(field: FieldInfo) -> bool:
+    """Whether a setting shapes the text; see :data:`AfterFormat`."""
+    return not any(isinstance(mark, _AfterFormat) for mark in field.metadata)
 
 
 def mistake(message: str, *at: str | int) -> PydanticCustomError:

@@ -18,7 +18,8 @@ from support.warehouses import CONNECT
 from persado.errors import ConfigurationError
 from persado.pipeline.extract import dbapi as from_dbapi
 from persado.pipeline.extract.dbapi import FIRST_ROWS
-from persado.pipeline.extract.read import BATCH_ROWS, extract
+from persado.pipeline.extract.engines import extract
+from persado.pipeline.rows.rows import BATCH_ROWS
 
 
 def test_sqlite_columns_of_mixed_types() -> None:

@@ -16,8 +16,7 @@ from support.streaming import VALUES
 
 from persado.errors import ConfigurationError, RejectedError
 from persado.pipeline import chained
-from persado.pipeline.extract.engines import formatted_text
-from persado.pipeline.extract.read import extract
+from persado.pipeline.extract.engines import extract, formatted_text
 from persado.pipeline.format.split import parts
 from persado.pipeline.names import Names
 from persado.pipeline.recipe import Recipe

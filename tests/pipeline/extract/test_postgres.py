@@ -9,7 +9,7 @@ from support.files.sql_values import IN_BOTH
 from support.files.tabular import cell_of, file_of, rows_of
 
 from persado.errors import ConfigurationError
-from persado.pipeline.extract.read import extract
+from persado.pipeline.extract.engines import extract
 
 
 @pytest.mark.parametrize(("expression", "expected"), IN_BOTH.items())

@@ -13,8 +13,8 @@ from support.canary import CANARY, failure
 from support.files.tabular import rows_of
 
 from persado.errors import ConfigurationError, PersadoError, TransientError
+from persado.pipeline.extract.engines import extract
 from persado.pipeline.extract.query_errors import database_errors
-from persado.pipeline.extract.read import extract
 
 # {late} is the value from row 20,000 on, so that the query fails while its rows are fetched.
 LATE = "(CASE WHEN i >= 20000 THEN 'ann@example.com' ELSE '1' END)"

@@ -12,7 +12,7 @@ from support.canary import CANARY, failure
 from support.files.tabular import rows_of
 
 from persado.errors import ConfigurationError, PersadoError, TransientError
-from persado.pipeline.extract.read import extract
+from persado.pipeline.extract.engines import extract
 
 
 def test_a_locked_sqlite_file_is_transient(tmp_path: Path) -> None:

@@ -244,7 +244,7 @@ def test_a_value_without_text_is_named_by_row_and_column(tmp_path: Path) -> None
 
 
 def test_all_of_sqlites_types_in_one_column_come_as_text() -> None:
-    from persado.pipeline.extract.read import extract
+    from persado.pipeline.extract.engines import extract
 
     seen: list[Any] = []
 

@@ -9,7 +9,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from persado.pipeline.extract.read import extract
+from persado.pipeline.extract.engines import extract
 from persado.pipeline.format.columns import mixed
 from persado.pipeline.stage.arrow_file import ArrowWriter, read_batches
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from persado.pipeline.extract.read import extract
+from persado.pipeline.extract.engines import extract
 from persado.pipeline.format.columns import cells
 from persado.pipeline.format.split import parts
 from persado.settings.models.effective import Settings

@@ -1,4 +1,4 @@
-"""Read any driver that hands out Arrow: ADBC's, and whoever else's cursors have ``fetch_record_batch``."""
+"""Read any driver that hands out Arrow: ADBC's, and any other whose cursors have ``fetch_record_batch``."""
 
 from __future__ import annotations
 

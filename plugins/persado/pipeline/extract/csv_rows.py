@@ -22,16 +22,25 @@ import pyarrow as pa
 
 from persado.pipeline.extract.dbapi import Sizes, executed
 from persado.pipeline.extract.query_errors import translating
+from persado.pipeline.extract.text_writer import Honoured, Text, any_value, one_of
 from persado.pipeline.format.columns import column
 from persado.pipeline.format.delimited import block, header, lines
-from persado.pipeline.format.requote import Fields, Requoting, can_requote
+from persado.pipeline.format.requote import Fields, Requoting, is_findable
 from persado.pipeline.format.split import Block
 from persado.pipeline.rows.projection import source_positions
 from persado.pipeline.rows.row_spec import RowSpec
 from persado.pipeline.rows.rows import refuse_twice
 from persado.settings.models.effective import Settings
 
-READ_BY = "dbapi"
+HONOURED: Honoured = {
+    "line_ending": one_of("LF", "CRLF"),
+    "file_format": one_of("csv", "tsv", "psv", "custom"),
+    "delimiter": is_findable,
+    "escape_character": is_findable,
+    "allow_unescaped": any_value,  # means something in quote mode none only
+    "header": any_value,
+    "nan_text": any_value,
+}
 
 _CACHED_ROWS = 1_000  # which fit into the processor's cache, with their text
 
@@ -42,38 +51,20 @@ Row = Sequence[Any]
 Chooser = Callable[[Sequence[Row]], Sequence[Row]]
 
 
-def is_writable(row_spec: RowSpec, settings: Settings) -> bool:
-    """
-    Whether most rows can be written this way.
-
-    :param row_spec: what the data template says about rows
-    :param settings: how they are written
-    """
-    return not (
-        row_spec.transform
-        or row_spec.contract
-        or any(c.constant for c in row_spec.columns or ())
-        or settings.quote_mode != "special_characters"
-        or settings.null_text
-        or settings.row_number
-        or settings.split
-        or not can_requote(settings)
-    )
-
-
 @contextmanager
-def rows_text(
-    connection: Any, sql: str, row_spec: RowSpec, settings: Settings
-) -> Iterator[tuple[tuple[str, ...], Iterator[Block]]]:
+def rows_text(connection: Any, sql: str, row_spec: RowSpec, settings: Settings) -> Iterator[Text | None]:
     """
     Run a query and write its rows.
 
     :param connection: an open DB-API connection
     :param sql: one statement that gives rows
     :param row_spec: what the data template says about rows
-    :param settings: how they are written; :func:`is_writable`
-    :return: the headers, and the blocks of text as :func:`persado.pipeline.format.split.parts` gives them
+    :param settings: how they are written; :data:`HONOURED`
+    :return: None where the selection asks for more than some of the query's columns
     """
+    if row_spec.transform or row_spec.contract or any(c.constant for c in row_spec.columns or ()):
+        yield None
+        return
     with executed(connection, sql) as (cursor, columns):
         refuse_twice(columns)
         headers = columns if row_spec.columns is None else tuple(c.name for c in row_spec.columns)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
 from typing import Any
@@ -47,18 +48,11 @@ def executed(connection: Any, sql: str) -> Iterator[tuple[Any, tuple[str, ...]]]
     :param sql: one statement that gives rows
     :return: the cursor, and the names of the columns
     """
-    phase: Phase = "prepare"
-    driver = type(connection).__module__.partition(".")[0]
+    dialect = _dialect_of(connection)
     with closing(translating(partial(open_cursor, connection), "prepare")) as cursor:
-        if driver == "sqlite3":
-            phase = "run"
-            cursor.row_factory = None
-            translating(lambda: cursor.execute("PRAGMA query_only = ON"), "prepare")
-            # SQLite begins to run a query while it prepares it; prepared alone, it speaks of nothing but the query.
-            translating(lambda: cursor.execute(f"EXPLAIN {sql}"), "prepare")
-        translating(lambda: cursor.execute(sql), phase)
-        if driver == "psycopg2":  # which asks the server for the columns with the first rows only
-            translating(lambda: cursor.fetchmany(0), "prepare")
+        translating(lambda: dialect.before(cursor, sql), "prepare")
+        translating(lambda: cursor.execute(sql), dialect.phase)
+        translating(lambda: dialect.after(cursor), "prepare")
         if cursor.description is None:
             raise ConfigurationError(ONE_SELECT)
         yield cursor, tuple(entry[0] for entry in cursor.description)
@@ -66,14 +60,60 @@ def executed(connection: Any, sql: str) -> Iterator[tuple[Any, tuple[str, ...]]]
 
 def open_cursor(connection: Any) -> Any:
     """Open a cursor: on the server's side where the driver's usual one would fetch the whole result at once."""
-    driver = type(connection).__module__.partition(".")[0]
-    if driver == "psycopg2":
-        if connection.autocommit:
-            connection.autocommit = False  # such a cursor lives in a transaction
-        return connection.cursor(name="persado_delivery")
-    if driver in {"MySQLdb", "pymysql"}:
-        return connection.cursor(import_module(f"{driver}.cursors").SSCursor)
-    return connection.cursor()
+    return _dialect_of(connection).open_cursor(connection)
+
+
+def driver_of(connection: Any) -> str:
+    """Return the name of the package that a connection comes from."""
+    return type(connection).__module__.partition(".")[0]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Dialect:
+    """
+    What a driver needs to be done differently.
+
+    :param open_cursor: opens a cursor that does not fetch the whole result at once
+    :param before: prepares a cursor for a query
+    :param phase: what an error speaks of when the query is executed
+    :param after: has the cursor know its columns
+    """
+
+    open_cursor: Callable[[Any], Any] = lambda connection: connection.cursor()
+    before: Callable[[Any, str], Any] = lambda _cursor, _sql: None
+    phase: Phase = "prepare"
+    after: Callable[[Any], Any] = lambda _cursor: None
+
+
+def _prepare_sqlite(cursor: Any, sql: str) -> None:
+    cursor.row_factory = None
+    cursor.execute("PRAGMA query_only = ON")
+    # SQLite begins to run a query while it prepares it; prepared alone, it speaks of nothing but the query.
+    cursor.execute(f"EXPLAIN {sql}")
+
+
+def _open_named_cursor(connection: Any) -> Any:
+    if connection.autocommit:
+        connection.autocommit = False  # such a cursor lives in a transaction
+    return connection.cursor(name="persado_delivery")
+
+
+def _open_unbuffered_cursor(connection: Any) -> Any:
+    return connection.cursor(import_module(f"{driver_of(connection)}.cursors").SSCursor)
+
+
+def _dialect_of(connection: Any) -> _Dialect:
+    return _DIALECTS.get(driver_of(connection), _ORDINARY)
+
+
+_ORDINARY = _Dialect()
+_DIALECTS = {
+    "sqlite3": _Dialect(before=_prepare_sqlite, phase="run"),
+    # psycopg2 asks the server for the columns with the first rows only.
+    "psycopg2": _Dialect(open_cursor=_open_named_cursor, after=lambda cursor: cursor.fetchmany(0)),
+    "MySQLdb": _Dialect(open_cursor=_open_unbuffered_cursor),
+    "pymysql": _Dialect(open_cursor=_open_unbuffered_cursor),
+}
 
 
 def fetch(

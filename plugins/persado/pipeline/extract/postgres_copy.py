@@ -13,17 +13,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice, repeat
-from typing import Any
-
-import psycopg
-from psycopg.pq import ExecStatus, TransactionStatus
+from typing import TYPE_CHECKING, Any
 
 from persado.errors import TransientError
 from persado.pipeline.extract.postgres_cursor import described, prepared
 from persado.pipeline.extract.postgres_text import RARE, Expression, Marks, expressions, literal, relieved
 from persado.pipeline.extract.query_errors import translating
+from persado.pipeline.extract.text_writer import Honoured, Text, any_value, one_of
 from persado.pipeline.format.delimited import header
-from persado.pipeline.format.requote import Requoting, can_requote
+from persado.pipeline.format.requote import Requoting, is_findable, is_null_distinct
 from persado.pipeline.format.split import Block
 from persado.pipeline.rows.contract import ContractCheck
 from persado.pipeline.rows.projection import source_positions
@@ -31,42 +29,61 @@ from persado.pipeline.rows.row_spec import RowSpec
 from persado.settings.models.contract import Contract
 from persado.settings.models.effective import Settings
 
-READ_BY = "postgres-copy"
+if TYPE_CHECKING:
+    import psycopg
 
-_CACHED = 1 << 17  # so many bytes, and a few rows, are mended at once
-_AT_ONCE = 64  # so many rows come without a look at how much they are together
+
+def _is_findable(character: str | None) -> bool:
+    return is_findable(character) and character != RARE
+
+
+HONOURED: Honoured = {
+    "line_ending": one_of("LF", "CRLF"),
+    "quote_mode": one_of("all", "all_non_null", "special_characters", "all_non_numeric"),
+    "file_format": one_of("csv", "tsv", "psv", "custom"),
+    "delimiter": _is_findable,
+    "escape_character": _is_findable,
+    "allow_unescaped": any_value,  # means something in quote mode none only
+    "header": any_value,
+    "null_text": any_value,  # as long as is_null_distinct
+    "nan_text": any_value,
+    "row_number": any_value,
+    "split": lambda split: split is None or split.rows is not None,
+}
+
+_CACHED = 1 << 17  # about how many bytes are requoted at once
+_AT_ONCE = 64  # after how many rows their size is checked
 _LARGE = _CACHED // _AT_ONCE  # unless one of them is larger than this
 
 _NO_CONTRACT = Contract.model_construct(columns=())
 
-Copied = tuple[tuple[str, ...], Iterator[Block]]
-"""The headers, and the blocks of text as :func:`persado.pipeline.format.split.parts` gives them."""
-
 
 @contextmanager
-def copied(connection: Any, sql: str, row_spec: RowSpec, settings: Settings) -> Iterator[Copied | None]:
+def copied(connection: Any, sql: str, row_spec: RowSpec, settings: Settings) -> Iterator[Text | None]:
     """
     Run a query.
 
     :param connection: an open psycopg connection
     :param sql: one statement that gives rows
     :param row_spec: what the data template says about rows
-    :param settings: how they are written
+    :param settings: how they are written; :data:`HONOURED`
     :return: None where COPY cannot give exactly the text that the settings ask for
     """
-    special = settings.field_delimiter + (settings.escape_character or "")
-    if row_spec.transform or (settings.split and settings.split.megabytes) or RARE in special:
+    if row_spec.transform or not is_null_distinct(settings):
         yield None
         return
+    from psycopg import Rollback
+    from psycopg.pq import TransactionStatus
+
     with prepared(connection):
-        plan = _plan(connection, sql, row_spec, settings) if can_requote(settings) else None
+        plan = _plan(connection, sql, row_spec, settings)
         if plan is None or not _is_accepted(connection, plan.copy(" LIMIT 0")):
             yield None
             return
         with connection.transaction(), _cancelling(connection), connection.cursor().copy(plan.copy()) as copy:
             yield plan.headers, _blocks(copy, plan, settings)
             if connection.pgconn.transaction_status == TransactionStatus.ACTIVE:
-                raise psycopg.Rollback  # nobody wants the rest
+                raise Rollback  # nobody wants the rest
 
 
 @dataclass(frozen=True)
@@ -155,10 +172,12 @@ def _options(sent: Sequence[Expression], settings: Settings) -> str:
 
 def _is_accepted(connection: Any, statement: bytes) -> bool:
     """Try a statement without rows: other servers that speak PostgreSQL's language may lack something."""
+    from psycopg import Error
+
     try:
         with connection.transaction(), connection.cursor().copy(statement) as copy:
             return not copy.read()
-    except psycopg.Error:
+    except Error:
         return False
 
 
@@ -237,7 +256,10 @@ def _cancelling(connection: Any) -> Iterator[None]:
 
 def _end(connection: Any) -> int:
     """Take the result of the whole, whatever it is, so that the connection can be used again."""
+    from psycopg.errors import error_from_result
+    from psycopg.pq import ExecStatus
+
     result, *_ = iter(connection.get_result, None)
     if result.status != ExecStatus.COMMAND_OK:
-        raise psycopg.errors.error_from_result(result)
+        raise error_from_result(result)
     return int(result.command_tuples)

@@ -14,8 +14,6 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from psycopg.rows import tuple_row
-
 from persado.errors import ConfigurationError
 from persado.pipeline.format.text import NO_NAN, ODD_YEAR, text
 
@@ -67,6 +65,8 @@ def expressions(connection: Any, oids: Sequence[int], marks: Marks, nan_text: st
     :param nan_text: the text of NaN and the infinities; None refuses them
     :return: None where SQL has no exact text for one of the types
     """
+    from psycopg.rows import tuple_row
+
     with connection.cursor(row_factory=tuple_row) as cursor:
         types = dict(cursor.execute(_CATALOGUE, [list(oids)]).fetchall())
     templates = [_TEMPLATES.get(types[oid]) for oid in oids]

@@ -1,5 +1,5 @@
 """
-Text that PostgreSQL's COPY has written, made into what :mod:`persado.pipeline.format.delimited` would write.
+Change the quotes of text that PostgreSQL's COPY has written into those of :mod:`persado.pipeline.format.delimited`.
 
 COPY encloses fewer values than quote mode ``special_characters`` asks for, and ends its lines with LF. What is missing
 is found in the bytes of many rows at once and put in where it is missing. Blocks that fit into the processor's cache
@@ -21,22 +21,27 @@ _IN_NUMBERS = frozenset("0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRS
 _NONE = np.empty(0, np.intp)
 
 
-def can_requote(settings: Settings) -> bool:
-    """Whether what COPY writes can be made into what the settings want."""
-    escape = settings.escape_character or '"'
-    single_bytes = settings.field_delimiter.isascii() and escape.isascii()
-    if settings.quote_mode == "none" or not single_bytes or {settings.field_delimiter, escape} & _IN_NUMBERS:
-        return False
+def is_findable(character: str | None) -> bool:
+    """
+    Check whether a delimiter or an escape character can be told from a value by its byte.
+
+    :param character: the character; None where the settings' own default, which can be, takes its place
+    """
+    return character is None or (character.isascii() and character not in _IN_NUMBERS)
+
+
+def is_null_distinct(settings: Settings) -> bool:
+    """Check that a bare text that stands for NULL does not look like a value that has to be enclosed."""
     null_text = settings.null_text
     if settings.quote_mode == "all" or not null_text:
         return True
-    # A bare text that stands for NULL must not look like a value that has to be enclosed.
+    escape = settings.escape_character or '"'
     return escape not in null_text and null_text[0] > "#" and null_text[-1] > " " and null_text != "\\."
 
 
 class Requoting:
     """
-    How the text is mended.
+    Adds the quotes and line ends that the settings want.
 
     :param settings: how the text is wanted; the delimiter and the escape character are single bytes in UTF-8
     """
@@ -57,7 +62,7 @@ class Requoting:
 
     def requoted(self, found: Fields, rows: int) -> bytes:
         """
-        Mend the quoting and the line ends of some rows.
+        Add the missing quotes and line ends to some rows.
 
         :param found: their fields
         :param rows: how many they are

@@ -6,24 +6,27 @@ import re
 
 from pydantic import model_validator
 
-from persado.settings.fields import mistake
+from persado.settings.fields import AfterFormat, mistake, shapes_text
 from persado.settings.models import conflicts as rules
 from persado.settings.models.file_settings import SettingsLayer
-from persado.settings.models.setting_values import (
-    Filename,
-)
+from persado.settings.models.setting_values import Filename
 
 
 class Settings(SettingsLayer):
     """The effective settings of a delivery: complete, and free of contradictions."""
 
-    filename_template: Filename
+    filename_template: AfterFormat[Filename]
 
     @model_validator(mode="after")
     def _no_conflict(self) -> Settings:
         for conflict in rules.conflicts(self):
             raise mistake(conflict.message, conflict.keys[0])
         return self
+
+    @classmethod
+    def text_settings(cls) -> tuple[str, ...]:
+        """Return the names of the settings that shape the text: all but those marked as ``AfterFormat``."""
+        return tuple(name for name, field in cls.model_fields.items() if shapes_text(field))
 
     @property
     def field_delimiter(self) -> str:

@@ -3,34 +3,45 @@ What a delivered file looks like, where it lands and under which name.
 
 Three models, each one more than the one before: what an orchestration may set, what a destination and a data
 template may set, and the effective settings of a delivery, in which nothing contradicts.
+
+A setting that does not shape the text is marked as ``AfterFormat``; see there before you mark another one.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
-from persado.settings.fields import Strict, without_default
+from persado.settings.fields import AfterFormat, Strict, without_default
 from persado.settings.models.pgp_key import PublicKey, SigningKey
 from persado.settings.models.quirks import Quirks
 from persado.settings.models.setting_values import (
     CellText,
+    Compressor,
     Delimiter,
+    Encoding,
     EscapeCharacter,
+    FileFormat,
     Filename,
     Fingerprint,
+    IfBusy,
+    IfExists,
+    LineEnding,
     PartName,
+    QuoteMode,
     RemoteFolder,
     RowNumberName,
     Split,
+    SuccessFile,
+    Verify,
 )
 
 
 class OrchestrationSettings(Strict):
     """What an orchestration may set; the rest is the destination's and the data template's."""
 
-    filename_template: Filename = Field(
+    filename_template: AfterFormat[Filename] = Field(
         # No default: the effective settings insist on it. The empty text only marks "not set here".
         default="",
         json_schema_extra=without_default,
@@ -40,12 +51,12 @@ class OrchestrationSettings(Strict):
         ),
         examples=["segment_{{now|format:'yyyy-MM-dd'}}.csv.gz"],
     )
-    line_ending: Literal["LF", "CRLF"] = Field(
+    line_ending: LineEnding = Field(
         default="LF",
         description="What ends each line, header and last line included. Line breaks inside values stay as they are.",
         examples=["CRLF"],
     )
-    quote_mode: Literal["all", "all_non_null", "special_characters", "all_non_numeric", "none"] = Field(
+    quote_mode: QuoteMode = Field(
         default="special_characters",
         description=(
             "Which values are enclosed in double quotes; the modes of Apache Commons CSV. `none` needs an"
@@ -58,7 +69,7 @@ class OrchestrationSettings(Strict):
 class SettingsLayer(OrchestrationSettings):
     """What a destination or a data template sets: `model_fields_set` tells which keys."""
 
-    remote_folder: RemoteFolder = Field(
+    remote_folder: AfterFormat[RemoteFolder] = Field(
         default="/",
         description=(
             r"Folder at the site; begins with `/`. A space is written `\ `, a backslash `\\`; without quotes or in"
@@ -66,7 +77,7 @@ class SettingsLayer(OrchestrationSettings):
         ),
         examples=[r"/From\ ACME"],
     )
-    file_format: Literal["csv", "tsv", "psv", "custom"] = Field(
+    file_format: FileFormat = Field(
         default="csv",
         description="What separates the values: comma, tab, pipe, or with `custom` the `delimiter`.",
         examples=["tsv"],
@@ -112,12 +123,12 @@ class SettingsLayer(OrchestrationSettings):
         ),
         examples=["row_number"],
     )
-    encoding: Literal["none", "gzip", "zip", "tar", "tgz"] = Field(
+    encoding: AfterFormat[Encoding] = Field(
         default="none",
         description="Compression or archive. The name is yours to choose: no extension is appended.",
         examples=["gzip"],
     )
-    compression_level: Annotated[int, Field(ge=1, le=9)] | None = Field(
+    compression_level: AfterFormat[Annotated[int, Field(ge=1, le=9)] | None] = Field(
         default=None,
         description=(
             "Effort of gzip, zip and tgz: 1 to 3 with isal, 1 (fastest) to 9 (smallest) with zlib. `null`: 2 with isal,"
@@ -125,7 +136,7 @@ class SettingsLayer(OrchestrationSettings):
         ),
         examples=[6],
     )
-    compressor: Literal["isal", "zlib"] | None = Field(
+    compressor: AfterFormat[Compressor | None] = Field(
         default=None,
         description=(
             "What compresses gzip, zip and tgz. `isal` is several times as fast as `zlib` and writes a few per cent"
@@ -134,12 +145,12 @@ class SettingsLayer(OrchestrationSettings):
         ),
         examples=["zlib"],
     )
-    zip64: bool = Field(
+    zip64: AfterFormat[bool] = Field(
         default=False,
         description="Always use the Zip64 form in a zip. Without it, it is used where the size needs it.",
         examples=[True],
     )
-    pgp_public_key: PublicKey | None = Field(
+    pgp_public_key: AfterFormat[PublicKey | None] = Field(
         default=None,
         description=(
             "OpenPGP public key that the file is encrypted for: a file in `keys/`, or an Airflow Variable or"
@@ -147,7 +158,7 @@ class SettingsLayer(OrchestrationSettings):
         ),
         examples=["persado.asc", {"variable": "persado_pgp_key"}],
     )
-    pgp_fingerprint: Fingerprint | None = Field(
+    pgp_fingerprint: AfterFormat[Fingerprint | None] = Field(
         default=None,
         description=(
             "Fingerprint, 40 hex digits, of the key or of the encryption subkey to use. Needed where the key has more"
@@ -155,10 +166,10 @@ class SettingsLayer(OrchestrationSettings):
         ),
         examples=["0123456789ABCDEF0123456789ABCDEF01234567"],
     )
-    pgp_armor: bool = Field(
+    pgp_armor: AfterFormat[bool] = Field(
         default=False, description="Whether the encrypted file is ASCII-armored text.", examples=[True]
     )
-    pgp_signing_key: SigningKey | None = Field(
+    pgp_signing_key: AfterFormat[SigningKey | None] = Field(
         default=None,
         description=(
             "Own private key that signs the encrypted file, held by an Airflow Variable or connection. `null`: no"
@@ -174,12 +185,12 @@ class SettingsLayer(OrchestrationSettings):
         ),
         examples=[{"rows": 500_000}],
     )
-    split_filename_template: PartName = Field(
+    split_filename_template: AfterFormat[PartName] = Field(
         default="{{file_number}}.csv",
         description="Name of a part, when `split` is set; `{{file_number}}` is its number in seven digits.",
         examples=["segment_{{file_number}}.csv"],
     )
-    split_directory_template: Filename | None = Field(
+    split_directory_template: AfterFormat[Filename | None] = Field(
         default=None,
         description=(
             "Name of the folder that holds the parts, or of the archive with `encoding: zip`, `tar` or `tgz`."
@@ -187,7 +198,7 @@ class SettingsLayer(OrchestrationSettings):
         ),
         examples=["{{now|format:'yyyy'}}.tgz"],
     )
-    success_file: bool | Literal["manifest"] = Field(
+    success_file: AfterFormat[SuccessFile] = Field(
         default=True,
         description=(
             "Whether a `.DONE` file is written last, when everything has arrived. `true`: empty; `manifest`: JSON with"
@@ -195,7 +206,7 @@ class SettingsLayer(OrchestrationSettings):
         ),
         examples=["manifest"],
     )
-    if_exists: Literal["replace", "fail"] = Field(
+    if_exists: AfterFormat[IfExists] = Field(
         default="replace",
         description=(
             "What to do with a file of the same name at the site. What a try of the same delivery has put there is"
@@ -203,14 +214,14 @@ class SettingsLayer(OrchestrationSettings):
         ),
         examples=["fail"],
     )
-    if_busy: Literal["wait", "fail"] = Field(
+    if_busy: AfterFormat[IfBusy] = Field(
         default="wait",
         description=(
             "What to do while another delivery writes the same names: `wait` for up to an hour, or `fail` at once."
         ),
         examples=["fail"],
     )
-    verify: Literal["size", "read_back", "server_hash"] = Field(
+    verify: AfterFormat[Verify] = Field(
         default="size",
         description=(
             "How each file is checked before it gets its final name: its exact `size`; `read_back`, the size, then"
@@ -219,7 +230,7 @@ class SettingsLayer(OrchestrationSettings):
         ),
         examples=["read_back"],
     )
-    create_remote_folder: bool = Field(
+    create_remote_folder: AfterFormat[bool] = Field(
         default=False,
         description=(
             "Whether `remote_folder` is made, with the folders above it, where it is missing. A mistyped name then"
@@ -227,7 +238,7 @@ class SettingsLayer(OrchestrationSettings):
         ),
         examples=[True],
     )
-    quirks: Quirks = Field(
+    quirks: AfterFormat[Quirks] = Field(
         default_factory=Quirks,
         description="What the site does differently. Set as a whole: a nearer level replaces all of it.",
         examples=[{"stat_after_rename": False}],

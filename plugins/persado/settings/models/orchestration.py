@@ -13,6 +13,7 @@ from persado.settings.models.alerts import Alerts
 from persado.settings.models.file_settings import OrchestrationSettings
 from persado.settings.models.guards import ChangeGuard, RowGuards
 from persado.settings.models.params import Params
+from persado.settings.models.setting_values import OnEmpty
 from persado.settings.models.workflow import Workflow
 
 
@@ -82,7 +83,7 @@ class Orchestration(Strict):
         description="How much the number of rows may differ from the last delivery. `null`: any amount.",
         examples=[{"fail_above_percent": 50}],
     )
-    on_empty: Literal["fail", "skip", "send"] = Field(
+    on_empty: OnEmpty = Field(
         default="fail",
         description=(
             "What to do if the query returns no rows: `fail`; `skip` the run and send nothing; or `send` a file with"

@@ -11,8 +11,12 @@ from persado.errors import ConfigurationError
 from persado.settings.fields import Strict, mistake
 from persado.settings.filenames.template import FilenameTemplate
 
+LineEnding = Literal["LF", "CRLF"]
+QuoteMode = Literal["all", "all_non_null", "special_characters", "all_non_numeric", "none"]
+FileFormat = Literal["csv", "tsv", "psv", "custom"]
 Encoding = Literal["none", "gzip", "zip", "tar", "tgz"]
 Compressor = Literal["isal", "zlib"]
+SuccessFile = bool | Literal["manifest"]
 IfExists = Literal["replace", "fail"]
 IfBusy = Literal["wait", "fail"]
 Verify = Literal["size", "read_back", "server_hash"]
