@@ -104,7 +104,6 @@ def _driver(source: str) -> Connect:
     if source == "postgres":
         import psycopg
 
-
         return psycopg.connect
     if source == "duckdb":
         import duckdb
