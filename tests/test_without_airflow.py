@@ -1,4 +1,4 @@
-"""The settings, the pipeline and the command line work where Airflow is not installed."""
+"""The settings, the pipeline and the command line can be imported without Airflow."""
 
 import subprocess
 import sys
@@ -9,7 +9,7 @@ import importlib, pkgutil, sys
 class NoAirflow:
     def find_spec(self, name, path=None, target=None):
         if name.partition(".")[0] == "airflow":
-            raise ImportError(f"{name} is imported by the half of the project that must work without Airflow")
+            raise ImportError(f"{name} is imported by code that must work without Airflow")
 
 sys.meta_path.insert(0, NoAirflow())
 import persado.__main__
@@ -21,7 +21,7 @@ assert not [name for name in sys.modules if name.partition(".")[0] == "airflow"]
 """
 
 
-def test_the_pure_half_imports_with_airflow_forbidden() -> None:
+def test_settings_pipeline_and_cli_import_without_airflow() -> None:
     done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=False)
 
     assert (done.returncode, done.stderr) == (0, "")

@@ -1,4 +1,4 @@
-"""``python -m persado``, as a person meets it."""
+"""The command line, ``python -m persado``."""
 
 import json
 import os
@@ -19,7 +19,7 @@ EXAMPLE = REPO / "include" / "persado"
 
 @pytest.fixture
 def example(tmp_path: Path) -> Path:
-    """Copy the project's own configuration, with a key: the real one is made on the spot and never committed."""
+    """Copy the project's own configuration, and add a key: the real key is never committed."""
     folder = tmp_path / "include" / "persado"
     shutil.copytree(EXAMPLE, folder, ignore=shutil.ignore_patterns("keys"))
     (folder / "keys").mkdir()
@@ -27,7 +27,7 @@ def example(tmp_path: Path) -> Path:
     return folder
 
 
-def test_the_projects_own_configuration(example: Path) -> None:
+def test_the_projects_own_configuration_is_valid(example: Path) -> None:
     configuration = load(example)
 
     assert configuration.errors == ()
@@ -44,7 +44,7 @@ def test_the_projects_own_configuration(example: Path) -> None:
     assert daily.orchestration.workflow == Scheduled(schedule="0 0 * * *", timezone="America/New_York")
 
 
-def test_validate_says_what_runs_when(example: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_validate_prints_each_orchestration_and_its_workflow(example: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["validate", str(example)]) == 0
 
     output = capsys.readouterr()
@@ -66,7 +66,7 @@ def test_validate_names_assets(example: Path, capsys: pytest.CaptureFixture[str]
     assert lines[1] == "weekly_segment -> persado, when customers and mail changed"
 
 
-def test_validate_warns_of_a_delivery_that_no_orchestration_makes(
+def test_validate_warns_of_an_awaited_delivery_that_no_orchestration_makes(
     example: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     weekly = example / "orchestrations" / "weekly_segment.yaml"
@@ -102,7 +102,7 @@ def test_validate_prints_each_mistake_on_a_line(example: Path, capsys: pytest.Ca
     assert second.startswith("orchestrations/weekly_segment.yaml:6: workflow: expected manual, ")
 
 
-def test_show_gives_values_and_origins(example: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_show_prints_values_and_origins(example: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["show", "weekly_segment", str(example)]) == 0
 
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
@@ -122,9 +122,7 @@ def test_show_gives_values_and_origins(example: Path, capsys: pytest.CaptureFixt
     assert ["limited", "PII", "may", "not", "send", *both] in lines
 
 
-def test_show_tells_where_each_key_outside_the_settings_stands(
-    example: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_show_prints_the_origin_of_keys_outside_the_settings(example: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (example.parent / "mine.py").touch()
     for file, more in (
         ("destinations/persado.yaml", "alerts: [{connection: slack, when: [failure]}]\n"),
@@ -145,7 +143,7 @@ def test_show_tells_where_each_key_outside_the_settings_stands(
     assert re.fullmatch(r"data_templates/segment.yaml:\d+", shown["Columns,"])
 
 
-def test_a_name_that_no_file_can_have(example: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_show_of_a_name_too_long_for_a_file(example: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["show", "a" * 300, str(example)]) == 1
     assert capsys.readouterr().err.startswith("there is no orchestration 'aaa")
 
@@ -188,7 +186,7 @@ def test_show_of_an_orchestration_with_a_mistake(example: Path, capsys: pytest.C
     assert capsys.readouterr().err.startswith("orchestrations/weekly_segment.yaml:1: expected keys with values")
 
 
-def test_schema_writes_where_it_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_schema_writes_to_the_given_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["schema", str(tmp_path / "new")]) == 0
 
     written = capsys.readouterr().out.splitlines()
@@ -200,11 +198,11 @@ def test_schema_writes_where_it_is_told(tmp_path: Path, capsys: pytest.CaptureFi
         assert json.loads(Path(file).read_text())["additionalProperties"] is False
 
 
-def test_schema_where_nothing_can_be_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_schema_reports_a_folder_that_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").touch()
 
     assert main(["schema", str(tmp_path / "file")]) == 1
-    assert capsys.readouterr().err == f"{tmp_path}/file: cannot be written: File exists. Give another folder.\n"
+    assert capsys.readouterr().err == f"{tmp_path}/file: cannot be written: File exists. Choose another folder.\n"
 
 
 def test_reference(capsys: pytest.CaptureFixture[str]) -> None:
@@ -213,7 +211,7 @@ def test_reference(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize("how", ["config_dir", "home", "here", "config_dir before home", "airflow.cfg"])
-def test_the_folder_that_is_meant(
+def test_default_configuration_folder(
     example: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], how: str
 ) -> None:
     monkeypatch.delenv("AIRFLOW__PERSADO__CONFIG_DIR", raising=False)
@@ -236,7 +234,7 @@ def test_the_folder_that_is_meant(
     assert "weekly_segment -> persado" in capsys.readouterr().out
 
 
-def test_an_airflow_cfg_that_cannot_be_read(
+def test_invalid_airflow_cfg_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delenv("AIRFLOW__PERSADO__CONFIG_DIR", raising=False)
@@ -244,16 +242,18 @@ def test_an_airflow_cfg_that_cannot_be_read(
     (tmp_path / "airflow.cfg").write_text("config_dir = here")
 
     assert main(["validate"]) == 1
-    assert capsys.readouterr().err == f"{tmp_path}/airflow.cfg: cannot be read: MissingSectionHeaderError. Mend it.\n"
+    assert (
+        capsys.readouterr().err == f"{tmp_path}/airflow.cfg: cannot be read: MissingSectionHeaderError. Fix the file.\n"
+    )
 
 
-def test_no_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_validate_reports_a_missing_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["validate", str(tmp_path / "nowhere")]) == 1
     assert capsys.readouterr().err.startswith(f"{tmp_path}/nowhere: cannot read the folder")
 
 
-def test_as_a_module_without_airflow(example: Path) -> None:
-    """The whole way, in a process where importing Airflow fails."""
+def test_validate_runs_without_airflow(example: Path) -> None:
+    """Run the module in a process where importing Airflow fails."""
     blocked = example / "airflow.py"
     blocked.write_text("raise ImportError('no Airflow here')")
 
@@ -265,7 +265,7 @@ def test_as_a_module_without_airflow(example: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_a_reader_that_has_seen_enough(example: Path) -> None:
+def test_closed_pipe_is_not_an_error(example: Path) -> None:
     show = [sys.executable, "-m", "persado", "reference"]
     with subprocess.Popen(show, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
@@ -275,7 +275,7 @@ def test_a_reader_that_has_seen_enough(example: Path) -> None:
     assert process.returncode == 0
 
 
-def test_without_a_command(capsys: pytest.CaptureFixture[str]) -> None:
+def test_missing_command_prints_usage(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         main([])
 

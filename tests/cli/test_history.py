@@ -1,4 +1,4 @@
-"""The ledger, read from outside of a task: deliveries and failed tries, newest first."""
+"""``python -m persado history``: the ledger's deliveries and failed tries, read outside of a task."""
 
 from __future__ import annotations
 
@@ -27,37 +27,40 @@ NUMBERS = itertools.count()
 
 
 @pytest.fixture
-def told(project: Project) -> str:
-    """Give an orchestration that was delivered, failed, and was delivered again."""
-    name = f"told_{next(NUMBERS)}"
+def sent(project: Project) -> str:
+    """Return an orchestration that was delivered, failed, and was delivered again."""
+    name = f"sent_{next(NUMBERS)}"
     for query in ("SELECT 1 AS a", "SELECT 1 AS a LIMIT 0", "SELECT 1 AS a UNION ALL SELECT 2"):
         project.describe(name, query, settings=SETTINGS)
         project.run(name)
     return name
 
 
-def test_deliveries_and_failures_newest_first(told: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_deliveries_and_failures_newest_first(sent: str, capsys: pytest.CaptureFixture[str]) -> None:
     from persado.ledger.reader import read_history
 
-    records = read_history(f"persado://{told}_site/{told}")
+    records = read_history(f"persado://{sent}_site/{sent}")
     assert [record.outcome for record in records] == ["delivered", "failed", "delivered"]
-    assert [record.outcome for record in read_history(f"persado://{told}_site/{told}", 1)] == ["delivered"]
+    assert [record.outcome for record in read_history(f"persado://{sent}_site/{sent}", 1)] == ["delivered"]
     assert read_history("persado://nowhere/nothing") == []
 
     capsys.readouterr()
-    assert main(["history", told, "--json"]) == 0
+    assert main(["history", sent, "--json"]) == 0
     printed = json.loads(capsys.readouterr().out)
     assert [record["run_id"] for record in printed] == [record.run_id for record in records]
     assert printed[1]["error"] == "RejectedError"
 
-    assert main(["history", told, "--limit", "2"]) == 0
+    assert main(["history", sent, "--limit", "2"]) == 0
     head, newest, failed = capsys.readouterr().out.splitlines()
     assert head.split()[:3] == ["WHEN", "(UTC)", "OUTCOME"]
     assert newest.split()[2:6] == ["delivered", "2", "6", "1"]
     assert "extract: RejectedError: the query gave no rows" in failed
 
     spoil_the_newest_record()
-    assert [record.outcome for record in read_history(f"persado://{told}_site/{told}")] == ["failed", "delivered"]
+    assert [record.outcome for record in read_history(f"persado://{sent}_site/{sent}")] == [
+        "failed",
+        "delivered",
+    ]
 
 
 def spoil_the_newest_record() -> None:
@@ -70,7 +73,7 @@ def spoil_the_newest_record() -> None:
         session.scalars(records.order_by(AssetStateStoreModel.key.desc()).limit(1)).one().value = "{}"
 
 
-def test_an_orchestration_without_a_record(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+def test_history_of_an_orchestration_without_records(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
     project.describe("never_sent", "SELECT 1", settings=SETTINGS)
     assert main(["history", "never_sent"]) == 0
     assert "nothing has been delivered yet" in capsys.readouterr().out
@@ -79,44 +82,44 @@ def test_an_orchestration_without_a_record(project: Project, capsys: pytest.Capt
     assert "Did you mean 'never_sent'?" in capsys.readouterr().err
 
 
-def test_an_orchestration_whose_files_have_a_mistake_or_are_gone(
-    project: Project, told: str, capsys: pytest.CaptureFixture[str]
+def test_history_of_an_orchestration_whose_files_are_invalid_or_gone(
+    project: Project, sent: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    project.write(f"orchestrations/{told}.yaml", "quary: q.sql")
+    project.write(f"orchestrations/{sent}.yaml", "quary: q.sql")
     capsys.readouterr()
-    assert main(["history", told]) == 0
+    assert main(["history", sent]) == 0
     assert capsys.readouterr().out.count(" delivered ") == 2
-    (project.config / f"orchestrations/{told}.yaml").unlink()
-    assert main(["history", told]) == 0
-    assert main(["history", told.replace("l", "_")]) == 1
+    (project.config / f"orchestrations/{sent}.yaml").unlink()
+    assert main(["history", sent]) == 0
+    assert main(["history", sent.replace("n", "_")]) == 1
 
 
 @pytest.mark.parametrize(
-    ("database", "says"),
+    ("database", "message"),
     [
         ("sqlite:////nowhere/airflow.db", "Airflow's metadata database cannot be read (OperationalError)."),
         ("postgresql+psycopg2://u:secret@127.0.0.1:1/x", "Airflow's metadata database cannot be read"),
-        ("nonsense", "Airflow does not start here (ValueError): `airflow db check` says why."),
+        ("nonsense", "Airflow cannot start here (ValueError): run `airflow db check` to see why."),
     ],
 )
-def test_no_database(tmp_path: Path, database: str, says: str) -> None:
+def test_history_reports_an_unreadable_database(tmp_path: Path, database: str, message: str) -> None:
     environment = {**os.environ, "AIRFLOW_HOME": str(tmp_path), "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database}
     command = [sys.executable, "-m", "persado", "history", "persado://persado/weekly_segment"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (1, "")
     [line] = done.stderr.splitlines()
-    assert line.startswith(says)
+    assert line.startswith(message)
     assert "secret" not in line
 
 
-def test_a_number_of_records_below_one_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+def test_history_refuses_a_limit_below_one(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["history", "x", "--limit", "0"])
     assert "expected 1 or more" in capsys.readouterr().err
 
 
 class TestOtherFailures:
-    """Also what Airflow or a bug does to a try is kept, without the error's text."""
+    """A try that fails because of Airflow or a bug is recorded too, without the error's text."""
 
     @pytest.fixture(autouse=True)
     def _described(self, project: Project, request: pytest.FixtureRequest) -> None:
@@ -124,7 +127,7 @@ class TestOtherFailures:
         project.describe(self.name, "SELECT 1 AS a", settings=SETTINGS)
 
     def run(self, in_stage: Callable[[], object], **task: Any) -> None:
-        """Run the orchestration with something that happens in its second stage."""
+        """Run the orchestration with `in_stage` as its second stage."""
         from persado.dag.factory import make_dag
 
         dag = make_dag(self.project.load().deliveries[self.name])
@@ -139,17 +142,17 @@ class TestOtherFailures:
 
         return read_history(f"persado://{self.name}_site/{self.name}", 1)[0]
 
-    def test_an_unexpected_error(self) -> None:
+    def test_unexpected_error_is_recorded(self) -> None:
         self.run(partial(int, "jane.doe@example.com"))
         newest = self.newest()
         assert (newest.stage, newest.error) == ("format", "ValueError")
         assert newest.message == "an unexpected error; the task's log has its text"
 
-    def test_a_task_that_took_too_long(self) -> None:
+    def test_execution_timeout_is_recorded(self) -> None:
         self.run(partial(time.sleep, 20), execution_timeout=timedelta(seconds=0.2))
         assert "execution_timeout" in self.newest().message
 
-    def test_a_try_that_was_killed_shows_and_stays_with_the_next_one(self) -> None:
+    def test_killed_try_is_listed_before_and_after_the_next_try(self) -> None:
         from persado.ledger.reader import read_history
 
         uri = f"persado://{self.name}_site/{self.name}"
@@ -159,22 +162,22 @@ class TestOtherFailures:
         self.project.describe(self.name, "SELECT 1 AS a", settings=SETTINGS, template={"transform": "mine:die"})
         command = [sys.executable, "-m", "airflow", "dags", "test", self.name]
         assert subprocess.run(command, capture_output=True).returncode == -signal.SIGKILL
-        assert read_history(uri) == []  # as far as Airflow knows it runs
-        give_up_as_the_scheduler_does(self.name)
-        [told] = read_history(uri)
+        assert read_history(uri) == []  # to Airflow the task still runs
+        fail_tasks_as_the_scheduler_does(self.name)
+        [first_shown] = read_history(uri)
 
         self.project.describe(self.name, "SELECT 1 AS a", settings=SETTINGS)
         self.project.run(self.name)
         delivered, killed = read_history(uri)
         assert (delivered.outcome, killed.outcome) == ("delivered", "failed")
-        assert killed == told
+        assert killed == first_shown
         assert (killed.stage, killed.error) == ("extract", "Killed")  # type: ignore[union-attr]
         self.project.run(self.name)
         assert [record.outcome for record in read_history(uri)] == ["delivered", "delivered", "failed"]
 
 
-def give_up_as_the_scheduler_does(dag_id: str) -> None:
-    """Fail the tasks that give no sign of life any more."""
+def fail_tasks_as_the_scheduler_does(dag_id: str) -> None:
+    """Fail the tasks, as the scheduler does when their heartbeat is missing."""
     from airflow.models.taskinstance import TaskInstance
     from airflow.utils.session import create_session
     from sqlalchemy import update

@@ -1,1 +1,1 @@
-"""Who may send: the rules, how users and roles are found, and what enforces them in Airflow."""
+"""Who may send: the rules, how users and roles are looked up, and what enforces the rules in Airflow."""

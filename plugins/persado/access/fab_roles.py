@@ -1,4 +1,4 @@
-"""Roles in FAB, the auth manager that keeps them: what the two of business users may look at, and who has which."""
+"""The two roles of business users in FAB: their permissions, and which users hold them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from airflow.providers.fab.auth_manager.security_manager.override import FabAirflowSecurityManagerOverride
     from sqlalchemy.orm import Session
 
-# Which DAGs they may read and run is the orchestrations' business: dag_factory gives each DAG its access_control.
+# DAGs are not listed here: the DAG factory sets access_control on each DAG.
 PERMISSIONS = [
     (fab.ACTION_CAN_READ, fab.RESOURCE_WEBSITE),
     (fab.ACTION_CAN_READ, fab.RESOURCE_DAG_RUN),
@@ -38,39 +38,32 @@ PERMISSIONS = [
 ]
 
 
-def make_roles(security_manager: FabAirflowSecurityManagerOverride) -> None:
-    """
-    Make the roles where they are missing, and add the permissions that they lack; nothing is taken away.
-
-    :param security_manager: FAB's keeper of roles
-    """
+def create_roles(security_manager: FabAirflowSecurityManagerOverride) -> None:
+    """Create missing roles and add missing permissions; remove nothing."""
     security_manager.bulk_sync_roles([{"role": role, "perms": PERMISSIONS} for role in sorted(RESTRICTED)])
 
 
 def role_names(user: BaseUser) -> frozenset[str]:
     """
-    Give the names of a user's roles. To Airflow a group's roles give nothing; here they count where they take away.
+    Return the names of a user's roles, including the restricted roles of the user's groups.
 
-    :param user: a user, also one that no session keeps
+    Airflow ignores a group's roles; here they count where they restrict.
+
+    :param user: a user, attached to a database session or not
     """
     held = frozenset(role.name for role in getattr(user, "roles", None) or ())
-    if not isinstance(user, User):  # nobody has logged in
+    if not isinstance(user, User):  # nobody is logged in
         return held
-    kept = user.__dict__  # FAB keeps its users for a while, and each request asks often
-    if "persado_group_roles" not in kept:
-        kept["persado_group_roles"] = restricted_by_groups(user.id)
-    by_groups: frozenset[str] = kept["persado_group_roles"]
+    cached = user.__dict__  # FAB caches its user objects, and each request asks many times
+    if "persado_group_roles" not in cached:
+        cached["persado_group_roles"] = restricted_by_groups(user.id)
+    by_groups: frozenset[str] = cached["persado_group_roles"]
     return held | by_groups
 
 
 @provide_session
 def restricted_by_groups(user_id: int, session: Session = NEW_SESSION) -> frozenset[str]:
-    """
-    Give the restricting roles that a user has by being in a group.
-
-    :param user_id: FAB's number of the user
-    :param session: a session of Airflow's database
-    """
+    """Return the restricted roles that a user has through groups."""
     held = (
         select(Role.name)
         .join(Group, Role.groups)
@@ -82,12 +75,7 @@ def restricted_by_groups(user_id: int, session: Session = NEW_SESSION) -> frozen
 
 @provide_session
 def roles_that_may_start(dag_id: str, session: Session = NEW_SESSION) -> frozenset[str]:
-    """
-    Give the names of the roles that a DAG's ``access_control`` lets start runs of it.
-
-    :param dag_id: the DAG
-    :param session: a session of Airflow's database
-    """
+    """Return the names of the roles that may start runs of a DAG, as its ``access_control`` says."""
     right = (
         select(Role.name)
         .join(Permission, Role.permissions)

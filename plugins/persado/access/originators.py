@@ -1,8 +1,8 @@
 """
-Whoever set a run going, as the scheduler found out, and whether all of them may. Pure, without Airflow.
+Who started a run, as the scheduler found out, and whether all of them may send. Does not import Airflow.
 
-A run has one originator, or, where assets started it, one for each event that did: the person at the beginning of the
-chain, the clock, or somebody whom nobody knows.
+A run has one originator, or one for each asset event that started it: the person at the start of the chain, the
+schedule, or something unknown.
 """
 
 from __future__ import annotations
@@ -16,16 +16,23 @@ from persado.access.rules import refusal
 from persado.settings import Access
 
 STATE_KEY = "originators"
-"""Where the scheduler leaves them in the gate's task state."""
+"""The key in the gate's task state under which the scheduler stores them."""
 
 
 class Originator(BaseModel):
     """
-    Who or what set a run going.
+    Who or what started a run.
 
-    :param kind: ``person``; ``nobody``: a name that no active user has; ``automatic``: the clock, an asset watcher, the
-        command line; ``unknown``
-    :param name: the person's user name, or what it was
+    ============= ==================================================================
+    kind          meaning
+    ============= ==================================================================
+    ``person``    an active user
+    ``nobody``    the user name of the run belongs to no active user
+    ``automatic`` the schedule, an asset watcher, the command line
+    ``unknown``   anything else; it cannot be checked
+    ============= ==================================================================
+
+    :param name: the person's user name, or a description
     :param roles: the person's roles
     """
 
@@ -40,33 +47,32 @@ def refusals(
     originators: Collection[Originator], access: Access, *, pii: bool, unknown_may: bool = False
 ) -> Iterator[str]:
     """
-    Say for each originator who may not send what is wrong; nothing if all of them may.
+    Yield a reason for each originator who may not send.
 
-    :param originators: who set the run going
     :param access: what destination and data template both allow
-    :param pii: whether personal data is sent, or may be
-    :param unknown_may: whether only a person who may not is refused, and what nobody knows is up to the auth manager
+    :param pii: whether personal data is or may be sent
+    :param unknown_may: accept unknown originators, and leave them to the auth manager
     """
     if not originators and not unknown_may:
-        yield "nothing shows who set this run going"
+        yield "it is unknown who started this run"
     for originator in originators:
         if originator.kind == "nobody" or (originator.kind == "unknown" and not unknown_may):
-            yield f"{originator.name}, so nobody can tell whether they may send"
+            yield f"{originator.name}, so the permission to send cannot be checked"
         elif originator.kind == "person" and (reason := refusal(originator.roles, access, pii=pii)):
             yield f"the user {originator.name!r} {reason}"
 
 
 def dump(originators: Sequence[Originator]) -> list[dict[str, object]]:
-    """Make plain data of them."""
+    """Return the originators as JSON data."""
     return [originator.model_dump(mode="json") for originator in originators]
 
 
 def parse(plain: object) -> list[Originator]:
     """
-    Read what :func:`dump` has made.
+    Parse the result of :func:`dump`.
 
-    :raises ValueError: if it is something else
+    :raises ValueError: if it is anything else
     """
     if not isinstance(plain, list):
-        raise ValueError("expected a list of originators")  # noqa: TRY004 - as pydantic's own errors
+        raise ValueError("expected a list of originators")  # noqa: TRY004 - like pydantic's errors
     return [Originator.model_validate(entry) for entry in plain]

@@ -1,7 +1,8 @@
 """
-Who set a run going, as Airflow's database knows it. Only the scheduler can tell.
+Who started a run, as Airflow's database shows. Used by the scheduler.
 
-A task knows the name of who pressed *Trigger*, but neither that user's roles nor what lies before the DAG before.
+A task knows the name of the user who pressed *Trigger*, but neither that user's roles nor what started the DAGs before
+its own.
 """
 
 from __future__ import annotations
@@ -33,13 +34,11 @@ GATES = frozenset({"PersadoGateOperator"})
 READERS = frozenset({"PersadoExtractOperator", "PersadoDeliverOperator"})
 
 
-def tell_gates(dag_run: DagRun) -> None:
+def inform_gates(dag_run: DagRun) -> None:
     """
-    Leave the originators of a run in the state of each task that asks, in the transaction that starts the run.
+    Store a run's originators in the task state of its gates or, without a gate, of the tasks that read data.
 
-    These are its gates; without any, the tasks that read.
-
-    :param dag_run: the run that starts
+    This happens in the transaction that starts the run.
     """
     session, dag = object_session(dag_run), dag_run.dag
     types = {task.task_id: task.task_type for task in dag.tasks} if dag else {}
@@ -55,12 +54,7 @@ def tell_gates(dag_run: DagRun) -> None:
 
 
 def originators(dag_run: DagRun, session: Session) -> Iterator[Originator]:
-    """
-    Say who or what set a run going: whatever is at the beginning of each chain that led to it.
-
-    :param dag_run: the run
-    :param session: a session of Airflow's database
-    """
+    """Yield who or what started a run: the start of each chain of asset events that led to it."""
     seen: set[int] = set()
     runs = [dag_run]
     while runs:
@@ -81,14 +75,13 @@ def originators(dag_run: DagRun, session: Session) -> Iterator[Originator]:
 
 def events(run: DagRun, session: Session) -> list[AssetEvent]:
     """
-    List the asset events that led to a run.
+    Return the asset events that led to a run.
 
-    Airflow records them, but not those of assets that the DAG's schedule knows by name or URI only, as `when_changed`
-    does. Of these it counts what came since the run before, or since the DAG waits for them; rather too many than too
-    few.
+    Airflow does not record the events of assets that the schedule refers to by name or URI only, as `when_changed`
+    does. For these, every event counts since the previous run or, without one, since the DAG began to wait for them.
+    That may be too many, never too few.
 
-    :param run: a run that assets started
-    :param session: a session of Airflow's database
+    :param run: a run started by assets
     """
     known: list[Any] = []
     since: list[datetime] = []
@@ -121,16 +114,15 @@ def events(run: DagRun, session: Session) -> list[AssetEvent]:
 
 
 def _originator(run: DagRun, session: Session) -> Originator:
-    # A backfill takes over runs that are there, whoever began them first.
+    # A backfill takes over existing runs: its user counts, not the one who first started them.
     name = run.backfill.triggering_user_name if run.backfill else run.triggering_user_name
     if run.run_type == DagRunType.SCHEDULED:
         return Originator(kind="automatic", name="the schedule")
     if run.triggered_by in (DagRunTriggeredByType.CLI, DagRunTriggeredByType.TEST):
-        # Whoever runs Airflow's command line beside its database needs no permission.
+        # Airflow's command line has direct access to the database and needs no permission.
         return Originator(kind="automatic", name="Airflow's command line")
     if name is None:
-        told = f"the run {run.run_id} of {run.dag_id} was set going in nobody's name"
-        return Originator(kind="unknown", name=told)
+        return Originator(kind="unknown", name=f"the run {run.run_id} of {run.dag_id} was started without a user name")
     roles = roles_of(name, session)
     if roles is None:
         kind: Literal["nobody", "unknown"] = "nobody" if knows_users() else "unknown"
@@ -143,9 +135,9 @@ def _source(event: AssetEvent, session: Session) -> DagRun | Originator:
         run = session.scalar(
             select(DagRun).where(DagRun.dag_id == event.source_dag_id, DagRun.run_id == event.source_run_id)
         )
-        return run or Originator(kind="unknown", name=f"the run of {event.source_dag_id} that led to it is gone")
+        return run or Originator(kind="unknown", name=f"the run of {event.source_dag_id} that led to this one is gone")
     if not (event.extra or {}).get("from_rest_api"):
         return Originator(kind="automatic", name="an asset watcher")
     if only_operators_make_asset_events():
         return Originator(kind="automatic", name="an operator's asset event")
-    return Originator(kind="unknown", name="an asset event came through the API")
+    return Originator(kind="unknown", name="an asset event was created through the API")

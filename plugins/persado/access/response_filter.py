@@ -1,9 +1,9 @@
 """
-Takes the rendered values out of what Airflow's API answers to users with restricted access to personal data.
+Remove rendered values from the API's responses to users with restricted access to personal data.
 
-A task instance carries its rendered templates wherever the API shows it, the query above all, and a query may quote
-customers; a run carries what it was given for the query. No permission of Airflow leaves them out; so they are taken
-out on the way to the user.
+The API shows a task instance with its rendered templates, among them the query, which may quote customer data. It shows
+a run with its ``conf``, which may hold values for the query. No Airflow permission hides either, so this middleware
+removes them from the response.
 """
 
 from __future__ import annotations
@@ -28,24 +28,22 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 FIELD = "rendered_fields"
-GIVEN = ("conf", "dag_run_conf")  # what was given to a run or a backfill, which goes into the query
+CONF_FIELDS = ("conf", "dag_run_conf")  # of a run and of a backfill; their values may be used in the query
 PATHS = ("/api/v2/", "/ui/")
 
 
 class HideRenderedValues:
     """
-    Empties ``rendered_fields`` in each JSON answer to such a user, and ``conf`` of runs of what the user may not send.
+    Empty ``rendered_fields`` in JSON responses to restricted users, and ``conf`` of runs that the user may not start.
 
-    Other users' answers pass as they are.
-
-    :param app: the application behind it
+    Responses to other users pass unchanged.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request."""
+        """Handle a request."""
         if scope["type"] == "http" and any(path in scope["path"] for path in PATHS):
             user = await _user(scope)
             if user is None or RESTRICTED_PII in role_names(user):
@@ -66,7 +64,7 @@ async def _user(scope: Scope) -> BaseUser | None:
 
 
 class _Editor:
-    """Holds a JSON answer back until it is complete, and sends it without the values."""
+    """Hold a JSON response back until it is complete, then send it without the values."""
 
     def __init__(self, send: Send, user: BaseUser | None) -> None:
         self._send = send
@@ -102,22 +100,22 @@ def _is_json(message: Message) -> bool:
 
 
 def _without_values(body: bytes, may_start: Callable[[str], bool]) -> bytes:
-    if not any(field.encode() in body for field in (FIELD, *GIVEN)):
+    if not any(field.encode() in body for field in (FIELD, *CONF_FIELDS)):
         return body
-    answer = json.loads(body)
-    _empty(answer, may_start)
-    return json.dumps(answer, ensure_ascii=False).encode()
+    content = json.loads(body)
+    _empty(content, may_start)
+    return json.dumps(content, ensure_ascii=False).encode()
 
 
 def _empty(part: Any, may_start: Callable[[str], bool]) -> None:
     if isinstance(part, MutableMapping):
         if FIELD in part:
             part[FIELD] = {}
-        for given in GIVEN:
-            if part.get(given) and "dag_id" in part and not may_start(str(part["dag_id"])):
-                part[given] = {}
+        for field in CONF_FIELDS:
+            if part.get(field) and "dag_id" in part and not may_start(str(part["dag_id"])):
+                part[field] = {}
         part = part.values()
     elif not isinstance(part, list):
         return
-    for below in part:
-        _empty(below, may_start)
+    for child in part:
+        _empty(child, may_start)

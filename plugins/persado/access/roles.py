@@ -1,4 +1,4 @@
-"""Whose roles are what, asked where the auth manager keeps them; only for processes that may read the database."""
+"""The roles of users, from the auth manager; only for processes that may read the database."""
 
 from __future__ import annotations
 
@@ -17,16 +17,11 @@ SIMPLE_ROLES = {
     "user": frozenset({BUSINESS_USER, RESTRICTED_PII}),
     "viewer": frozenset(),
 }
-"""What the simple auth manager's roles count as."""
+"""The FAB roles to which the simple auth manager's roles correspond."""
 
 
 def roles_of(name: str, session: Session) -> frozenset[str] | None:
-    """
-    Give the names of a user's roles; None if there is no such active user, or the auth manager cannot tell.
-
-    :param name: the user's name
-    :param session: a session of Airflow's database
-    """
+    """Return the names of a user's roles; None if there is no such active user or the auth manager is not supported."""
     manager = conf.get("core", "auth_manager")
     if "FabAuthManager" in manager:
         return _fab_roles(name, session)
@@ -36,13 +31,13 @@ def roles_of(name: str, session: Session) -> frozenset[str] | None:
 
 
 def knows_users() -> bool:
-    """Tell whether the auth manager is one that can tell who its users are."""
+    """Return whether :func:`roles_of` supports the auth manager."""
     manager = conf.get("core", "auth_manager")
     return "FabAuthManager" in manager or manager.endswith(".SimpleAuthManager")
 
 
 def only_operators_make_asset_events() -> bool:
-    """Tell whether the auth manager lets nobody else create an asset event through the API."""
+    """Return whether the auth manager lets only operators create asset events through the API."""
     manager = conf.get("core", "auth_manager")
     return manager.endswith((".PersadoFabAuthManager", ".SimpleAuthManager"))
 

@@ -1,8 +1,8 @@
 """
-Who set a task's run going, and why one of them may not send.
+Refuse a task's run unless everybody who started it may send.
 
-A task cannot ask Airflow for anybody's roles; so the scheduler finds them out when a run starts
-(:mod:`persado.entrypoints.run_listener`) and leaves them in the state of the task that asks.
+A task cannot query the roles of users. The scheduler looks them up when a run starts
+(:mod:`persado.entrypoints.run_listener`) and stores them in the state of the task that checks them.
 """
 
 from __future__ import annotations
@@ -20,13 +20,11 @@ if TYPE_CHECKING:
 
 def refuse_unless_all_may_send(context: Context, access: Access, *, pii: bool, unknown_may: bool, log: Any) -> None:
     """
-    Refuse unless everybody who set the run going may send.
+    Check that everybody who started the run may send.
 
-    :param context: the task's context
     :param access: what destination and data template both allow
-    :param pii: whether personal data is sent, or may be
-    :param unknown_may: whether a run passes where nobody vouches for anybody
-    :param log: the task's logger
+    :param pii: whether personal data is or may be sent
+    :param unknown_may: accept a run whose originators are unknown
     :raises RejectedError: if one of them may not
     """
     run = context["dag_run"]
@@ -34,27 +32,21 @@ def refuse_unless_all_may_send(context: Context, access: Access, *, pii: bool, u
     if reasons := list(refusals(found, access, pii=pii, unknown_may=unknown_may)):
         raise RejectedError(f"{run.dag_id}: refused: {'; '.join(reasons)}. Ask an operator to send it.")
     for originator in found:
-        log.info(
-            "set going by %s (%s): %s", originator.name, originator.kind, ", ".join(originator.roles) or "no roles"
-        )
+        log.info("started by %s (%s): %s", originator.name, originator.kind, ", ".join(originator.roles) or "no roles")
 
 
 def originators(context: Context) -> list[Originator]:
-    """
-    Give who or what set the run going, as the scheduler says.
-
-    :param context: the task's context
-    """
-    left = context["task_state_store"].get(STATE_KEY)
-    if left is not None:
+    """Return who or what started the run, as recorded by the scheduler."""
+    recorded = context["task_state_store"].get(STATE_KEY)
+    if recorded is not None:
         try:
-            return parse(left)
+            return parse(recorded)
         except ValueError:
-            return [Originator(kind="unknown", name="what the scheduler has left in this task's state is damaged")]
+            return [Originator(kind="unknown", name="the scheduler's record of who started this run is damaged")]
     run = context["dag_run"]
     if run.run_type == "scheduled":
         return [Originator(kind="automatic", name="the schedule")]
     if run.triggering_user_name == LOCAL_USER:
         return [Originator(kind="automatic", name="airflow dags test")]
-    name = "the scheduler has not said who set this run going: it runs without this project's plugin"
+    name = "the scheduler's plugin persado_access has not recorded who started this run"
     return [Originator(kind="unknown", name=name)]

@@ -1,4 +1,4 @@
-"""The command line, ``python -m persado``: one module for each command; works without a running Airflow."""
+"""The command line, ``python -m persado``, one module per command. It needs no running Airflow."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from io import TextIOWrapper
 from persado.cli import history, preview, reference, schema, show, validate
 from persado.errors import PersadoError
 
-# A command is a module with add(commands), which adds its parser and sets `run`, a function of the parsed arguments
-# that gives the exit code.
+# A command is a module with add(commands). It adds the command's parser, whose default `run` is a function that takes
+# the parsed arguments and returns the exit code.
 COMMANDS = (validate, show, preview, history, schema, reference)
 
 
@@ -20,16 +20,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     Run a command.
 
-    :param arguments: what follows ``python -m persado``; None: this process's arguments
+    :param arguments: the arguments after ``python -m persado``; None takes those of this process
     :return: the exit code: 0, or 1 after a mistake was reported
     """
-    parser = argparse.ArgumentParser(prog="python -m persado", description="Checks and explains deliveries to Persado.")
+    parser = argparse.ArgumentParser(prog="python -m persado", description="Check and explain deliveries to Persado.")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for command in COMMANDS:
         command.add(commands)
     parsed = parser.parse_args(arguments)
     if isinstance(sys.stdout, TextIOWrapper):
-        # A terminal may lack a character that a description or a value has.
+        # The terminal may not support every character of a description or a value.
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         code: int = parsed.run(parsed)
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 1
     except BrokenPipeError:
-        # The reader, such as `head`, has seen enough; nothing is left to say, also not at exit.
+        # The reader, such as `head`, has closed the pipe. Avoid another error when stdout is flushed at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     return code

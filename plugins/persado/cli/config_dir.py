@@ -1,4 +1,4 @@
-"""Which folder of configuration a command works on."""
+"""The configuration folder that a command works on."""
 
 from __future__ import annotations
 
@@ -12,26 +12,22 @@ from persado.errors import ConfigurationError
 
 
 def add_config_dir(parser: argparse.ArgumentParser) -> None:
-    """
-    Let a command take the folder as its last argument.
-
-    :param parser: the command's parser
-    """
+    """Add the folder as a command's optional last argument."""
     parser.add_argument(
         "config_dir",
         metavar="DIR",
         nargs="?",
         type=Path,
-        help="the folder of configuration; default: $AIRFLOW__PERSADO__CONFIG_DIR, else [persado] config_dir in"
+        help="the configuration folder; default: $AIRFLOW__PERSADO__CONFIG_DIR, else [persado] config_dir in"
         " $AIRFLOW_HOME/airflow.cfg, else $AIRFLOW_HOME/include/persado, else ./include/persado",
     )
 
 
 def config_dir(arguments: argparse.Namespace) -> Path:
     """
-    Give the folder that the user means.
+    Return the folder given as an argument, or else the configured one.
 
-    :param arguments: the parsed arguments
+    :raises ConfigurationError: if airflow.cfg cannot be read
     """
     if arguments.config_dir is not None:
         return Path(arguments.config_dir)
@@ -41,11 +37,11 @@ def config_dir(arguments: argparse.Namespace) -> Path:
 
 
 def _in_airflow_cfg() -> str | None:
-    """Read the option where Airflow reads it, without Airflow."""
+    """Read the option from Airflow's configuration file, without importing Airflow."""
     file = os.environ.get("AIRFLOW_CONFIG") or Path(os.environ.get("AIRFLOW_HOME") or ".") / "airflow.cfg"
     parser = ConfigParser()
     try:
         parser.read(file, encoding="utf-8")
         return parser.get("persado", "config_dir", fallback=None)
     except (ConfigParserError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{file}: cannot be read: {type(error).__name__}. Mend it.") from None
+        raise ConfigurationError(f"{file}: cannot be read: {type(error).__name__}. Fix the file.") from None

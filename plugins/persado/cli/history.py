@@ -1,4 +1,4 @@
-"""``python -m persado history``: what an orchestration has delivered, and which tries failed."""
+"""``python -m persado history``: an orchestration's deliveries and failed tries."""
 
 from __future__ import annotations
 
@@ -23,18 +23,14 @@ _HEAD = ("WHEN (UTC)", "OUTCOME", "ROWS", "BYTES", "FILES", "SECONDS", "BY", "RU
 
 
 def add(commands: Any) -> None:
-    """
-    Add the command.
-
-    :param commands: where parsers of commands are added
-    """
+    """Add the command's parser."""
     parser = commands.add_parser("history", help="print an orchestration's deliveries and failed tries, newest first")
     parser.add_argument(
         "orchestration", metavar="ORCHESTRATION", help="its name, or an asset such as persado://persado/weekly_segment"
     )
     add_config_dir(parser)
-    parser.add_argument("--limit", type=_positive, default=20, metavar="N", help="how many records (default: 20)")
-    parser.add_argument("--json", action="store_true", help="print the whole records as a JSON array")
+    parser.add_argument("--limit", type=_positive, default=20, metavar="N", help="records to print (default: 20)")
+    parser.add_argument("--json", action="store_true", help="print the complete records as a JSON array")
     parser.set_defaults(run=run)
 
 
@@ -42,8 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
     """
     Print the ledger, which is in Airflow's metadata database.
 
-    :param arguments: the parsed arguments
-    :raises ConfigurationError: if there is no such orchestration, or no database
+    :raises ConfigurationError: if the orchestration does not exist, or the database cannot be read
     """
     name = arguments.orchestration
     asset = name if "://" in name else _asset(name, config_dir(arguments))
@@ -58,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _asset(name: str, folder: Path) -> str:
-    """Give the asset of an orchestration, also of one whose files are gone or have a mistake."""
+    """Return the asset of an orchestration, even if its files are gone or invalid."""
     try:
         return find(load(folder), name, folder).asset
     except ConfigurationError:
@@ -79,7 +74,7 @@ def _read(asset: str, limit: int) -> Sequence[Receipt | Failure]:
 
 @contextmanager
 def _database() -> Iterator[None]:
-    """Turn what may be wrong with Airflow and its database into one line; its own text may quote a password."""
+    """Turn errors of Airflow and its database into one line, without their text, which may quote a password."""
     try:
         from sqlalchemy.exc import SQLAlchemyError
     except ImportError as error:
@@ -91,17 +86,17 @@ def _database() -> Iterator[None]:
     except SQLAlchemyError as error:
         raise ConfigurationError(
             f"Airflow's metadata database cannot be read ({type(error).__name__}). Run this where the scheduler or the"
-            " API server runs, with the same configuration of Airflow."
+            " API server runs, with the same Airflow configuration."
         ) from None
     except (ValueError, RuntimeError) as error:
         raise ConfigurationError(
-            f"Airflow does not start here ({type(error).__name__}): `airflow db check` says why. Run this where the"
-            " scheduler or the API server runs, with the same configuration of Airflow."
+            f"Airflow cannot start here ({type(error).__name__}): run `airflow db check` to see why. Run this where the"
+            " scheduler or the API server runs, with the same Airflow configuration."
         ) from None
 
 
 def _no_airflow(error: ImportError) -> ConfigurationError:
-    return ConfigurationError(f"the ledger is kept by Airflow, which is not installed here ({error.name})")
+    return ConfigurationError(f"the ledger is in Airflow's database, but Airflow is not installed here ({error.name})")
 
 
 def _row(record: Any) -> Sequence[str]:
@@ -111,7 +106,7 @@ def _row(record: Any) -> Sequence[str]:
         *_measures(record),
         record.triggered_by or "-",
         record.run_id,
-        # one line, whatever an error says
+        # An error message may have several lines.
         " ".join(f"{record.stage}: {record.error}: {record.message}".split()) if record.outcome == "failed" else "",
     )
 

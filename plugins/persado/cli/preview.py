@@ -1,4 +1,4 @@
-"""``python -m persado preview``: what an orchestration would send, without sending anything."""
+"""``python -m persado preview``: show what an orchestration would send, without sending it."""
 
 from __future__ import annotations
 
@@ -18,20 +18,16 @@ from persado.settings import Delivery, load
 
 
 def add(commands: Any) -> None:
-    """
-    Add the command.
-
-    :param commands: where parsers of commands are added
-    """
+    """Add the command's parser."""
     parser = commands.add_parser(
         "preview",
         help="print the files, columns and first rows that an orchestration would send, and send nothing",
-        description="Runs the query and prints what would be sent, with personal data masked. Nothing is sent and"
-        " nothing is kept. The exit code is 1 if the delivery would fail.",
+        description="Run the query and print what would be sent, with personal data masked. Nothing is sent or stored."
+        " The exit code is 1 if the delivery would fail.",
     )
-    parser.add_argument("orchestration", metavar="ORCHESTRATION", help="its name: a file in orchestrations/, no .yaml")
+    parser.add_argument("orchestration", metavar="ORCHESTRATION", help="its file name in orchestrations/ without .yaml")
     add_config_dir(parser)
-    parser.add_argument("--rows", type=_rows, default=ROWS, metavar="N", help=f"how many rows (default: {ROWS})")
+    parser.add_argument("--rows", type=_rows, default=ROWS, metavar="N", help=f"rows to show (default: {ROWS})")
     parser.add_argument("--count", action="store_true", help="have the database count all rows")
     parser.add_argument(
         "--param",
@@ -39,14 +35,14 @@ def add(commands: Any) -> None:
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="a parameter of the run; may be given several times",
+        help="a parameter of the run; can be repeated",
     )
     parser.add_argument(
         "--date",
         type=_date,
         metavar="DATE",
-        help="the run's logical date, such as 2026-03-05 or 2026-03-05T08:30+01:00, from which its data interval"
-        " follows; without a zone in UTC (default: now)",
+        help="the run's logical date, such as 2026-03-05 or 2026-03-05T08:30+01:00, which determines its data interval;"
+        " UTC if it has no time zone (default: now)",
     )
     parser.set_defaults(run=run)
 
@@ -55,10 +51,9 @@ def run(arguments: argparse.Namespace) -> int:
     """
     Print the preview.
 
-    :param arguments: the parsed arguments
-    :return: 0; 1 if the delivery would fail
-    :raises ConfigurationError: for a mistake in the configuration or the query, or without Airflow
-    :raises TransientError: where the source is out of reach or busy
+    :return: 0, or 1 if the delivery would fail
+    :raises ConfigurationError: if the configuration or the query has a mistake, or Airflow is not installed
+    :raises TransientError: if the source is unreachable or busy
     """
     folder = config_dir(arguments)
     text, succeeds = _preview(find(load(folder), arguments.orchestration, folder), arguments)
@@ -72,10 +67,10 @@ def _preview(delivery: Delivery, arguments: argparse.Namespace) -> tuple[str, bo
             from persado.dag.local_preview import preview_run
     except ImportError as error:
         raise ConfigurationError(
-            f"a preview needs Airflow, which is not installed here ({error.name}): it knows the source's connection"
-            " and renders the query"
+            f"a preview needs Airflow, which is not installed here ({error.name}): Airflow looks up the source's"
+            " connection and renders the query"
         ) from None
-    with _quiet():  # anew: importing Airflow asks for its warnings to be shown
+    with _quiet():  # again, because importing Airflow turns its warnings on
         return preview_run(
             delivery,
             logical_date=arguments.date or datetime.now(UTC),
@@ -87,7 +82,7 @@ def _preview(delivery: Delivery, arguments: argparse.Namespace) -> tuple[str, bo
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep the logs and warnings of Airflow and its hooks out of the output: what matters is in the preview."""
+    """Suppress the logs and warnings of Airflow and its hooks, so that only the preview is printed."""
     logging.disable()
     try:
         with warnings.catch_warnings():

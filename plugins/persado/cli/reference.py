@@ -1,4 +1,4 @@
-"""``python -m persado reference``: the reference of all settings; ``docs/settings.md`` is its output."""
+"""``python -m persado reference``: print the reference of all settings, which is ``docs/settings.md``."""
 
 from __future__ import annotations
 
@@ -9,11 +9,7 @@ from persado.settings.reference import reference
 
 
 def add(commands: Any) -> None:
-    """
-    Add the command.
-
-    :param commands: where parsers of commands are added
-    """
+    """Add the command's parser."""
     parser = commands.add_parser("reference", help="print the reference of all settings in Markdown")
     parser.set_defaults(run=run)
 

@@ -1,4 +1,4 @@
-"""``python -m persado schema``: JSON Schemas, with which editors check and complete the YAML files."""
+"""``python -m persado schema``: write JSON Schemas that let editors check and complete the YAML files."""
 
 from __future__ import annotations
 
@@ -13,24 +13,23 @@ from persado.settings.files.json_schema import MODELS, json_schema
 
 
 def add(commands: Any) -> None:
-    """
-    Add the command.
-
-    :param commands: where parsers of commands are added
-    """
+    """Add the command's parser."""
     parser = commands.add_parser("schema", help="write the JSON Schemas of the YAML files")
     parser.add_argument(
-        "folder", metavar="DIR", nargs="?", type=Path, help="where to; default: schema/ in the folder of configuration"
+        "folder",
+        metavar="DIR",
+        nargs="?",
+        type=Path,
+        help="output folder (default: schema/ in the configuration folder)",
     )
     parser.set_defaults(run=run, config_dir=None)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """
-    Write one file for each kind, and print its name.
+    Write one schema for each kind of file, and print the paths.
 
-    :param arguments: the parsed arguments
-    :raises ConfigurationError: if they cannot be written there
+    :raises ConfigurationError: if a schema cannot be written
     """
     folder: Path = arguments.folder or config_dir(arguments) / "schema"
     try:
@@ -40,5 +39,5 @@ def run(arguments: argparse.Namespace) -> int:
             file.write_text(json.dumps(json_schema(model), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
             print(file)
     except OSError as error:
-        raise ConfigurationError(f"{folder}: cannot be written: {error.strerror}. Give another folder.") from None
+        raise ConfigurationError(f"{folder}: cannot be written: {error.strerror}. Choose another folder.") from None
     return 0

@@ -1,4 +1,4 @@
-"""``python -m persado show``: what an orchestration inherits, and from where."""
+"""``python -m persado show``: an orchestration's effective settings, and where each comes from."""
 
 from __future__ import annotations
 
@@ -20,23 +20,18 @@ from persado.settings.text.yaml_text import as_yaml
 
 
 def add(commands: Any) -> None:
-    """
-    Add the command.
-
-    :param commands: where parsers of commands are added
-    """
+    """Add the command's parser."""
     parser = commands.add_parser("show", help="print an orchestration's effective settings and where they come from")
-    parser.add_argument("orchestration", metavar="ORCHESTRATION", help="its name: a file in orchestrations/, no .yaml")
+    parser.add_argument("orchestration", metavar="ORCHESTRATION", help="its file name in orchestrations/ without .yaml")
     add_config_dir(parser)
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """
-    Print an orchestration with all that it inherits.
+    Print an orchestration with everything that it inherits.
 
-    :param arguments: the parsed arguments
-    :raises ConfigurationError: if there is none of that name, or it is not valid
+    :raises ConfigurationError: if the orchestration does not exist or is invalid
     """
     folder = config_dir(arguments)
     delivery = find(load(folder), arguments.orchestration, folder)
@@ -52,12 +47,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 def find(configuration: Configuration, name: str, folder: Path) -> Delivery:
     """
-    Find a delivery by its name.
+    Return the delivery of an orchestration.
 
-    :param configuration: what was loaded
-    :param name: the orchestration's name
-    :param folder: where it was loaded from
-    :raises ConfigurationError: with a similar name, or with the mistakes that stop it
+    :param folder: where the configuration was loaded from
+    :raises ConfigurationError: if there is no such orchestration, with a similar name as a hint; if it is invalid, with
+        the mistakes of the configuration
     """
     if name in configuration.deliveries:
         return configuration.deliveries[name]

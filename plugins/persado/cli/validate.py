@@ -1,4 +1,4 @@
-"""``python -m persado validate``: what is wrong, or else what runs when."""
+"""``python -m persado validate``: print the mistakes in the configuration, or else its orchestrations."""
 
 from __future__ import annotations
 
@@ -13,22 +13,14 @@ from persado.settings.models.workflow import timing
 
 
 def add(commands: Any) -> None:
-    """
-    Add the command.
-
-    :param commands: where parsers of commands are added
-    """
-    parser = commands.add_parser("validate", help="check all files of a folder of configuration")
+    """Add the command's parser."""
+    parser = commands.add_parser("validate", help="check all files of the configuration folder")
     add_config_dir(parser)
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """
-    Print each mistake, or each orchestration if there is none.
-
-    :param arguments: the parsed arguments
-    """
+    """Print each mistake, or each orchestration with its workflow if there are no mistakes."""
     folder = config_dir(arguments)
     configuration = load(folder)
     for error in configuration.errors:

@@ -17,6 +17,6 @@ if TYPE_CHECKING:
 @hookimpl
 def on_dag_run_running(dag_run: DagRun, msg: str) -> None:
     """Find out who set the run going; only the scheduler calls this, and only it may read the database."""
-    from persado.access.provenance import tell_gates
+    from persado.access.provenance import inform_gates
 
-    tell_gates(dag_run)
+    inform_gates(dag_run)

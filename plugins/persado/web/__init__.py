@@ -1,1 +1,1 @@
-"""The page *Persado deliveries* in Airflow's UI, the same as JSON, and the links that lead to it."""
+"""The page *Persado deliveries* in Airflow's UI, the same data as JSON, and the links to the page."""

@@ -1,4 +1,4 @@
-"""The geometry of the trend's charts, which the templates draw as SVG: a bar a delivery, a mark a failed try."""
+"""The geometry of the trend charts, which the templates draw as SVG: a bar per delivery, a cross per failed try."""
 
 from __future__ import annotations
 
@@ -9,21 +9,19 @@ from persado.web.pages import count, duration, moment, size
 from persado.web.trends import Point, Trend
 
 WIDTH, HEIGHT = 320, 90
-_WIDEST = 14.0  # so that a few deliveries do not become a wall
+_WIDEST = 14.0  # keeps bars apart when there are few
 _NARROWEST_CROSS = 5.0
 
 
 @dataclass(frozen=True)
 class Mark:
     """
-    What stands for a delivery or a failed try, in the chart's own units.
+    A bar or cross for one try, in the units of the SVG's view box.
 
-    :param x: its left side
-    :param y: its upper side
-    :param width: how wide it is
-    :param height: how high it is
-    :param failed: whether it is a failed try
-    :param title: what it tells
+    :param x: left edge
+    :param y: upper edge
+    :param failed: draw the cross of a failed try
+    :param title: the tooltip
     """
 
     x: float
@@ -40,10 +38,10 @@ class Chart:
     One measure over time.
 
     :param name: the measure
-    :param latest: the value of the latest delivery, or what comes nearest to it
-    :param summary: all that the chart shows, in words
-    :param top: what the upper end of the axis means
-    :param bottom: what its lower end means
+    :param latest: the text beside the name, such as the latest delivery's value
+    :param summary: the chart in words, for screen readers
+    :param top: label of the axis' upper end
+    :param bottom: label of its lower end
     :param marks: oldest first
     """
 
@@ -56,11 +54,7 @@ class Chart:
 
 
 def charts(trend: Trend) -> list[Chart]:
-    """
-    Draw rows, size, duration and success of an orchestration.
-
-    :param trend: its latest deliveries and failed tries
-    """
+    """Return the charts of an orchestration's rows, size, duration and success."""
     return [
         _measure("Rows", trend, lambda point: point.rows, count),
         _measure("Size", trend, lambda point: point.bytes, size),
@@ -78,8 +72,8 @@ def _measure(
     for index, point in enumerate(trend.points):
         number = value(point)
         height = HEIGHT * (number or 0) / top
-        told = f"{moment(point.finished)}: {text(number) if number is not None else point.outcome}"
-        marks.append(_mark(trend, index, height, number is None, told))
+        title = f"{moment(point.finished)}: {text(number) if number is not None else point.outcome}"
+        marks.append(_mark(trend, index, height, number is None, title))
     if not known:
         return Chart(name, "no delivery yet", "no delivery yet", "", "0", tuple(marks))
     latest = f"latest {text(known[-1])}"
@@ -93,8 +87,8 @@ def _success(trend: Trend) -> Chart:
         for index, point in enumerate(trend.points)
         for failed in [point.outcome == "failed"]
     ]
-    told = f"{trend.delivered} of {len(trend.points)} delivered"
-    return Chart("Success", told, told, "delivered", "failed", tuple(marks))
+    summary = f"{trend.delivered} of {len(trend.points)} delivered"
+    return Chart("Success", summary, summary, "delivered", "failed", tuple(marks))
 
 
 def _mark(trend: Trend, index: int, height: float, failed: bool, title: str) -> Mark:

@@ -1,4 +1,4 @@
-"""What needs somebody's attention before it stops a delivery: mistakes in the configuration, keys about to expire."""
+"""The state of the configuration: its mistakes, and the keys with those that expire soon."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class Key(BaseModel):
     """
     The OpenPGP key of some deliveries.
 
-    :param fingerprint: of the key; None where it cannot be used
-    :param user_ids: whom it names
+    :param fingerprint: the key's fingerprint; None if the key cannot be used
+    :param user_ids: the owners named in the key
     :param expires: when it expires; None for never
-    :param warning: why it needs attention: it expires soon, or cannot be used
+    :param warning: why it needs attention: it expires soon or cannot be used
     :param orchestrations: the deliveries that use it
     """
 
@@ -34,11 +34,11 @@ class Key(BaseModel):
     orchestrations: tuple[str, ...]
 
 
-class Attention(BaseModel):
+class ConfigurationState(BaseModel):
     """
     The state of the configuration.
 
-    :param errors: mistakes in the files, one line each; None where the user may see none
+    :param errors: mistakes in the files, one line each; None if the user may not see them
     :param keys: the keys of the deliveries, those that need attention first
     """
 
@@ -48,39 +48,38 @@ class Attention(BaseModel):
     keys: tuple[Key, ...]
 
 
-def read_configuration(may_read: Callable[[str], bool], *, with_errors: bool) -> Attention:
+def read_configuration(may_read: Callable[[str], bool], *, with_errors: bool) -> ConfigurationState:
     """
     Read the configuration and check its keys.
 
-    A mistake in a file that several orchestrations may share can name any of them: it is for those who may read all.
+    A mistake in a file that orchestrations share can name any of them, so only users who may read all of them see it.
 
-    :param may_read: tells of an orchestration's name whether the user may read its DAG
-    :param with_errors: whether the mistakes are wanted
+    :param may_read: returns whether the user may read the DAG of an orchestration, given its name
+    :param with_errors: whether to return the mistakes
     """
     folder = config_dir()
     configuration = load(folder)
     names = {path.stem for path in (folder / "orchestrations").glob("*.y*ml")} | set(configuration.deliveries)
     readable = {name for name in names if may_read(name)}
-    errors = [error for error in map(str, configuration.errors) if readable == names or _names_one(error, readable)]
-    return Attention(
+    errors = [error for error in map(str, configuration.errors) if readable == names or _is_in_file_of(error, readable)]
+    return ConfigurationState(
         errors=tuple(errors) if with_errors else None,
         keys=_keys([delivery for name, delivery in configuration.deliveries.items() if name in readable]),
     )
 
 
-def _names_one(error: str, orchestrations: Collection[str]) -> bool:
-    """Whether a mistake is in the file of one of some orchestrations."""
-    where = error.partition(":")[0]
-    return where in {f"orchestrations/{name}.yaml" for name in orchestrations}
+def _is_in_file_of(error: str, orchestrations: Collection[str]) -> bool:
+    """Return whether a mistake is in the file of one of these orchestrations."""
+    return error.partition(":")[0] in {f"orchestrations/{name}.yaml" for name in orchestrations}
 
 
 def _keys(deliveries: Collection[Delivery]) -> tuple[Key, ...]:
-    users: dict[tuple[str, str | None], list[Delivery]] = {}
+    by_key: dict[tuple[str, str | None], list[Delivery]] = {}
     for delivery in deliveries:
         if delivery.settings.pgp_public_key is not None:
-            wanted = (str(delivery.settings.pgp_public_key), delivery.settings.pgp_fingerprint)
-            users.setdefault(wanted, []).append(delivery)
-    keys = [_key(using) for using in users.values()]
+            key = (str(delivery.settings.pgp_public_key), delivery.settings.pgp_fingerprint)
+            by_key.setdefault(key, []).append(delivery)
+    keys = [_key(users) for users in by_key.values()]
     latest = datetime.max.replace(tzinfo=UTC)
     return tuple(sorted(keys, key=lambda key: (key.warning is None, key.expires or latest)))
 

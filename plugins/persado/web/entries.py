@@ -1,4 +1,4 @@
-"""A record of the ledger as the page shows it: a delivery, or a try that failed."""
+"""A record of the ledger as the page shows it: a delivery or a failed try."""
 
 from __future__ import annotations
 
@@ -13,31 +13,28 @@ from persado.pipeline.stage.receipt import DeliveredFile, Receipt, StageRecord
 
 class Entry(BaseModel):
     """
-    A delivery, or a try that failed. What does not apply is None or empty.
+    A delivery or a failed try. Fields that do not apply are None or empty.
 
-    :param outcome: ``delivered``, ``failed``, or what else a receipt says
+    :param outcome: ``delivered``, ``failed``, or any other outcome in a receipt
     :param dag_id: the DAG, which is the orchestration
     :param run_id: the DAG run
-    :param destination: where to
-    :param delivery_id: the delivery's id
-    :param triggered_by: the user who started the run; None where the schedule or an asset did
-    :param reason: why, as that user said
+    :param destination: the destination's name
+    :param triggered_by: the user who started the run; None if the schedule or an asset did
+    :param reason: that user's reason
     :param started: when the first stage began, UTC
     :param finished: when it ended, UTC
     :param seconds: how long it took
-    :param rows: the rows delivered
     :param bytes: the bytes at the site
     :param files: the files at the site
-    :param stages: what each stage did
     :param done_path: the full path of the success file
-    :param key_fingerprint: the OpenPGP key that the files are encrypted to
-    :param query_sha256: the SHA-256 of the query as it was run
+    :param key_fingerprint: the OpenPGP key for which the files are encrypted
+    :param query_sha256: the SHA-256 of the rendered query
     :param read_by: how the rows were read
-    :param warnings: what did not stop the delivery
+    :param warnings: problems that did not stop the delivery
     :param stage: the stage that failed
-    :param try_number: which try of the stage's task it was
+    :param try_number: the try of the stage's task, from 1
     :param error: the class of the error
-    :param message: what the error says
+    :param message: the text of the error
     """
 
     model_config = ConfigDict(frozen=True)
@@ -68,7 +65,7 @@ class Entry(BaseModel):
 
     @property
     def searchable(self) -> str:
-        """Names, paths, ids, user, reason and error, in lower case."""
+        """The names, paths, ids, user, reason and error, in lower case."""
         words = (
             *(self.dag_id, self.run_id, self.destination, self.delivery_id, self.triggered_by, self.reason),
             *(self.stage, self.error, self.message, self.done_path, self.key_fingerprint),
@@ -78,12 +75,7 @@ class Entry(BaseModel):
 
 
 def entry_of(asset_uri: str, record: Receipt | Failure) -> Entry:
-    """
-    Make an entry of a record.
-
-    :param asset_uri: the asset that the record is kept with
-    :param record: a delivery's receipt, or the record of a try that failed
-    """
+    """Return the entry for a record that is stored in the state of an asset."""
     shared: dict[str, Any] = {
         name: getattr(record, name)
         for name in ("outcome", "dag_id", "run_id", "delivery_id", "triggered_by", "finished")
@@ -92,8 +84,8 @@ def entry_of(asset_uri: str, record: Receipt | Failure) -> Entry:
     if isinstance(record, Failure):
         failed = {name: getattr(record, name) for name in ("stage", "try_number", "error", "message")}
         return Entry(**shared, destination=asset_uri.removeprefix("persado://").partition("/")[0], **failed)
-    kept = ("destination", "started", "rows", "files", "stages", "done_path", "key_fingerprint")
-    delivered = {name: getattr(record, name) for name in (*kept, "query_sha256", "read_by", "warnings")}
+    copied = ("destination", "started", "rows", "files", "stages", "done_path", "key_fingerprint")
+    delivered = {name: getattr(record, name) for name in (*copied, "query_sha256", "read_by", "warnings")}
     return Entry(
         **shared,
         **delivered,

@@ -1,4 +1,4 @@
-"""Who may look: Airflow's own users, each at the DAGs that they may read; nothing is answered to anybody else."""
+"""Access to the page: only Airflow users who are logged in, and only to the DAGs that they may read."""
 
 from __future__ import annotations
 
@@ -28,19 +28,18 @@ _LOG_IN = """<!doctype html>
 """
 
 
-async def only_users(request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:
+async def require_login(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
     """
-    Answer a request of a user whom Airflow knows, by cookie or bearer token; refuse every other one.
+    Authenticate the user by cookie or bearer token, and refuse the request otherwise.
 
-    :param request: the request
-    :param answer: what answers it
+    :param call_next: handles the request
     """
     try:
         request.state.persado_user = await get_user(request, None, await bearer_scheme(request))
     except HTTPException as refusal:
         response = _refuse(request, refusal)
     else:
-        response = await answer(request)
+        response = await call_next(request)
     response.headers.update(HEADERS)
     return response
 
@@ -52,25 +51,25 @@ def _refuse(request: Request, refusal: HTTPException) -> Response:
 
 
 def readable_dags(request: Request) -> set[str]:
-    """List the DAGs that the user may read."""
+    """Return the ids of the DAGs that the user may read."""
     dags: set[str] = get_auth_manager().get_authorized_dag_ids(user=_user(request), method="GET")
     return dags
 
 
 def may_see(request: Request, dag_id: str, entity: DagAccessEntity) -> bool:
-    """Tell whether the user may see something of a DAG, such as its task instances or their logs."""
+    """Return whether the user may see a part of a DAG, such as its task instances or their logs."""
     return get_auth_manager().is_authorized_dag(
         method="GET", access_entity=entity, details=DagDetails(id=dag_id), user=_user(request)
     )
 
 
 def may_read(request: Request, dag_id: str) -> bool:
-    """Tell whether the user may read a DAG, be there one of that name or not."""
+    """Return whether the user may read a DAG of this id, whether or not it exists."""
     return get_auth_manager().is_authorized_dag(method="GET", details=DagDetails(id=dag_id), user=_user(request))
 
 
 def may_see_errors(request: Request) -> bool:
-    """Tell whether the user may see what did not load, as Airflow's own list of import errors."""
+    """Return whether the user may see Airflow's list of import errors, and so the mistakes in the configuration."""
     return get_auth_manager().is_authorized_view(access_view=AccessView.IMPORT_ERRORS, user=_user(request))
 
 

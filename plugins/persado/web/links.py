@@ -1,4 +1,4 @@
-"""The link on each task of a delivery to the delivery's page."""
+"""The link from each task of a delivery to the delivery's page."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ if TYPE_CHECKING:
     from airflow.sdk.types import TaskInstanceKey
 
 PREFIX = "persado"
-"""The path of the page, below that of Airflow."""
+"""The path of the page's application, below Airflow's own path."""
 
 ROUTE = "persado-deliveries"
 """The path of the page within Airflow's UI, below ``plugin/``."""
 
 
 class DeliveryLink(BaseOperatorLink):
-    """Lead from a task to what is known of its run's delivery."""
+    """A link from a task to the delivery of its run."""
 
     name = "Persado delivery"
 
     @property
-    def operators(self) -> list[type[BaseOperator]]:  # type: ignore[override]  # asked for in the API server only
-        """The operators of a delivery's tasks."""
+    def operators(self) -> list[type[BaseOperator]]:  # type: ignore[override]  # used in the API server only
+        """The operators that the DAG factory uses for a delivery's tasks."""
         from persado.dag import factory as dag_factory
         from persado.operators import PersadoOperator
 
@@ -34,13 +34,8 @@ class DeliveryLink(BaseOperatorLink):
         return [kind for kind in used if isinstance(kind, type) and issubclass(kind, PersadoOperator)]
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
-        """
-        Give the address of the page, with Airflow's navigation around it.
-
-        :param operator: the task's operator
-        :param ti_key: which task of which run
-        """
-        # The UI shows below its own path what it finds under the path that follows.
+        """Return the address of the delivery's page, inside Airflow's navigation."""
+        # Under plugin/<route>/ the UI embeds the page at the path that follows.
         base = urlsplit(conf.get("api", "base_url", fallback="")).path.rstrip("/")
         query = urlencode({"dag_id": ti_key.dag_id, "run_id": ti_key.run_id})
         return f"{base}/plugin/{ROUTE}{base}/{PREFIX}/delivery?{query}"

@@ -1,8 +1,8 @@
 """
-Every delivery and every failed try, newest first, a page at a time.
+All deliveries and failed tries, newest first, one page at a time.
 
-The database sorts, counts and cuts; only the records of the page that is shown are read, however long the ledger is. A
-text is looked for in what the page shows of a record, so those that hold it anywhere are read for that.
+The database sorts, counts and limits, so that only the records of one page are read, however long the ledger is. A text
+search reads every record that contains the text anywhere, because it matches only what the page shows of a record.
 """
 
 from __future__ import annotations
@@ -33,14 +33,11 @@ Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
-class Wanted:
+class Filters:
     """
-    Which entries are wanted; an empty condition is none.
+    Conditions on entries; an empty one does not apply.
 
-    :param dag_id: only those of this DAG
-    :param run_id: only those of this run
-    :param outcome: only those of this outcome
-    :param text: only those that hold it, upper or lower case, in a name, path, id, user, reason or error
+    :param text: contained in a name, path, id, user, reason or error, ignoring case
     """
 
     dag_id: str = ""
@@ -51,12 +48,11 @@ class Wanted:
 
 class Page(BaseModel, Generic[Item]):
     """
-    A part of a list.
+    One page of a list.
 
-    :param items: what is on the page
     :param page: its number, from 1
-    :param pages: how many there are, at least one
-    :param total: how many items there are in all
+    :param pages: the number of pages, at least 1
+    :param total: the number of items on all pages
     """
 
     model_config = ConfigDict(frozen=True)
@@ -71,8 +67,8 @@ class Tally(BaseModel):
     """
     How often a DAG had an outcome.
 
-    :param tries: how often
-    :param latest: the latest entry of that outcome
+    :param tries: the number of entries
+    :param latest: the latest entry
     """
 
     model_config = ConfigDict(frozen=True)
@@ -81,31 +77,29 @@ class Tally(BaseModel):
     latest: Entry
 
 
-def find(dag_ids: Collection[str], wanted: Wanted, page: int = 1, per_page: int = PER_PAGE) -> Page[Entry]:
+def find(dag_ids: Collection[str], filters: Filters, page: int = 1, per_page: int = PER_PAGE) -> Page[Entry]:
     """
-    Give a page of entries; beyond the last one there is the last one.
+    Return a page of entries.
 
-    :param dag_ids: the DAGs whose entries may be seen
-    :param wanted: which entries
-    :param page: the page's number, from 1
-    :param per_page: how many entries a page has
+    :param dag_ids: the DAGs whose entries the user may see
+    :param page: the page's number, from 1; a number that is too high returns the last page
     """
-    text = wanted.text.strip().lower()
+    text = filters.text.strip().lower()
     with create_session() as session:
-        killed = [entry for entry in _killed(session, dag_ids) if _fits(entry, wanted, text)]
-        chosen = _chosen(session, dag_ids, wanted, text)
+        killed = [entry for entry in _killed(session, dag_ids) if _matches(entry, filters, text)]
+        query = _query(session, dag_ids, filters, text)
         if text:
-            found = [entry for entry in _entries(session.execute(chosen), dag_ids) if text in entry.searchable]
+            found = [entry for entry in _entries(session.execute(query), dag_ids) if text in entry.searchable]
             total = len(found) + len(killed)
-            start, page, pages = _within(page, per_page, total)
+            start, page, pages = _clamp(page, per_page, total)
             shown = _newest_first([*found, *killed])[start : start + per_page]
         else:
-            counted = session.scalar(select(func.count()).select_from(chosen.order_by(None).subquery())) or 0
+            counted = session.scalar(select(func.count()).select_from(query.order_by(None).subquery())) or 0
             total = counted + len(killed)
-            start, page, pages = _within(page, per_page, total)
-            # So many records more before and behind the page as there are tries to be put between them.
+            start, page, pages = _clamp(page, per_page, total)
+            # Killed tries have no record. Read len(killed) more records on either side of the page to merge them in.
             first = max(0, start - len(killed))
-            rows = session.execute(chosen.offset(first).limit(per_page + len(killed)))
+            rows = session.execute(query.offset(first).limit(per_page + len(killed)))
             records = list(_entries(rows, dag_ids))
             before = [entry for entry in killed if first and records and entry.finished > records[0].finished]
             rest = [entry for entry in killed if entry not in before]
@@ -115,17 +109,13 @@ def find(dag_ids: Collection[str], wanted: Wanted, page: int = 1, per_page: int 
 
 
 def tallies(dag_ids: Collection[str]) -> list[Tally]:
-    """
-    Count the entries of each DAG and outcome.
-
-    :param dag_ids: the DAGs whose entries may be seen
-    """
+    """Count the entries of each DAG and outcome."""
     with create_session() as session:
-        seen = _seen(session, dag_ids)
-        grouped = (Record.asset_id, Record.last_updated_by_dag_id, _holds("outcome", "failed"))
-        counted = select(Record.asset_id, func.max(Record.key), func.count()).where(*seen).group_by(*grouped)
+        visible = _visible(session, dag_ids)
+        grouped = (Record.asset_id, Record.last_updated_by_dag_id, _contains("outcome", "failed"))
+        counted = select(Record.asset_id, func.max(Record.key), func.count()).where(*visible).group_by(*grouped)
         tries = {(asset, key): count for asset, key, count in session.execute(counted)}
-        newest = _records().where(*seen, Record.key.in_({key for _, key in tries}))
+        newest = _records().where(*visible, Record.key.in_({key for _, key in tries}))
         latest = [
             (entry, tries.get((row.asset_id, row.key), 0))
             for row in session.execute(newest)
@@ -133,22 +123,22 @@ def tallies(dag_ids: Collection[str]) -> list[Tally]:
         ]
         latest += [(entry, 1) for entry in _killed(session, dag_ids)]
     found: dict[tuple[str, str], Tally] = {}
-    # An orchestration that has changed its destination has had several assets.
+    # An orchestration whose destination was changed has several assets.
     for entry, count in sorted(latest, key=lambda counted: counted[0].finished):
         before = found.get(outcome := (entry.dag_id, entry.outcome))
         found[outcome] = Tally(tries=count + (before.tries if before else 0), latest=entry)
     return [found[key] for key in sorted(found)]
 
 
-def _chosen(session: Session, dag_ids: Collection[str], wanted: Wanted, text: str) -> Select[str, int, str, str]:
-    names = {wanted.dag_id} & set(dag_ids) if wanted.dag_id else dag_ids
-    conditions = _seen(session, names)
-    conditions += [_holds(key, value) for key in ("run_id", "outcome") if (value := getattr(wanted, key))]
+def _query(session: Session, dag_ids: Collection[str], filters: Filters, text: str) -> Select[str, int, str, str]:
+    names = {filters.dag_id} & set(dag_ids) if filters.dag_id else dag_ids
+    conditions = _visible(session, names)
+    conditions += [_contains(key, value) for key in ("run_id", "outcome") if (value := getattr(filters, key))]
     if text and text.isascii():
-        # Quicker than to read all; where in the record the text is, the record itself tells.
-        kept = json.dumps(text)[1:-1]
-        places = (Record.value, AssetModel.uri)
-        conditions.append(or_(*(func.lower(place).contains(kept, autoescape=True) for place in places)))
+        # Narrow the search in the database; the caller checks in which field of the record the text is.
+        stored = json.dumps(text)[1:-1]
+        columns = (Record.value, AssetModel.uri)
+        conditions.append(or_(*(func.lower(column).contains(stored, autoescape=True) for column in columns)))
     return _records().where(*conditions).order_by(Record.key.desc())
 
 
@@ -158,10 +148,10 @@ def _records() -> Select[str, int, str, str]:
     )
 
 
-def _seen(session: Session, dag_ids: Collection[str]) -> list[ColumnElement[bool]]:
-    """Give what holds for the records that may be seen."""
+def _visible(session: Session, dag_ids: Collection[str]) -> list[ColumnElement[bool]]:
+    """Return the conditions for records of these DAGs."""
     assets = session.execute(select(AssetModel.id, AssetModel.uri).where(_IS_DELIVERY)).all()
-    # What no task has written is the orchestration's whose asset it is kept with.
+    # A record that no task has written belongs to the orchestration named in the asset.
     named = [asset for asset, uri in assets if uri.rpartition("/")[2] in dag_ids]
     written_by = Record.last_updated_by_dag_id
     return [
@@ -171,27 +161,27 @@ def _seen(session: Session, dag_ids: Collection[str]) -> list[ColumnElement[bool
     ]
 
 
-def _holds(key: str, value: str) -> ColumnElement[bool]:
-    # As Airflow's store writes it. Inside a text of the record the quotes would be escaped.
+def _contains(key: str, value: str) -> ColumnElement[bool]:
+    # Airflow's store writes JSON in this form. Inside a string of the record the quotes would be escaped.
     return Record.value.contains(f'"{key}": {json.dumps(value)}', autoescape=True)
 
 
 def _entries(rows: Iterable[Any], dag_ids: Collection[str]) -> Iterator[Entry]:
     for row in rows:
         record = read_record(row.key, row.value)
-        # The record itself has the last word on whose it is.
+        # The DAG named in the record itself decides who may see it.
         if record is not None and record.dag_id in dag_ids:
             yield entry_of(row.uri, record)
 
 
 def _killed(session: Session, dag_ids: Collection[str]) -> list[Entry]:
-    """Give the tries that were killed and have no record yet; one an orchestration, at most."""
+    """Return the tries that were killed and have no record yet, at most one per orchestration."""
     assets = select(AssetModel.id).where(_IS_DELIVERY)
-    return [entry_of(uri, note) for uri, note in killed_tries(assets, session) if note.dag_id in dag_ids]
+    return [entry_of(uri, failure) for uri, failure in killed_tries(assets, session) if failure.dag_id in dag_ids]
 
 
-def _fits(entry: Entry, wanted: Wanted, text: str) -> bool:
-    conditions = ((key, getattr(wanted, key)) for key in ("dag_id", "run_id", "outcome"))
+def _matches(entry: Entry, filters: Filters, text: str) -> bool:
+    conditions = ((key, getattr(filters, key)) for key in ("dag_id", "run_id", "outcome"))
     return all(value in ("", getattr(entry, key)) for key, value in conditions) and text in entry.searchable
 
 
@@ -199,8 +189,8 @@ def _newest_first(entries: Iterable[Entry]) -> list[Entry]:
     return sorted(entries, key=lambda entry: entry.finished, reverse=True)
 
 
-def _within(page: int, per_page: int, total: int) -> tuple[int, int, int]:
-    """Give where the page that there is begins, its number, and how many pages there are."""
+def _clamp(page: int, per_page: int, total: int) -> tuple[int, int, int]:
+    """Return the offset and the number of the nearest existing page, and the number of pages."""
     pages = max(1, -(-total // per_page))
     page = min(max(page, 1), pages)
     return (page - 1) * per_page, page, pages

@@ -1,4 +1,4 @@
-"""The ledger as counters, in the text format that Prometheus reads."""
+"""The ledger's counts as metrics in the text format of Prometheus."""
 
 from __future__ import annotations
 
@@ -10,19 +10,15 @@ MEDIA_TYPE = "text/plain; version=0.0.4"
 
 _HELP = {
     "persado_tries": "Deliveries and failed tries in the ledger, by outcome.",
-    "persado_last_try_timestamp_seconds": "When the latest one of each outcome ended, in Unix seconds.",
+    "persado_last_try_timestamp_seconds": "When the latest delivery or failed try ended, by outcome, in Unix seconds.",
     "persado_last_delivery_rows": "Rows of the latest delivery.",
-    "persado_last_delivery_bytes": "Bytes of the latest delivery, at the site.",
+    "persado_last_delivery_bytes": "Bytes of the latest delivery at the site.",
     "persado_last_delivery_seconds": "How long the latest delivery took.",
 }
 
 
 def text(tallies: Sequence[Tally]) -> str:
-    """
-    Write the counters.
-
-    :param tallies: how often each DAG had which outcome
-    """
+    """Return the metrics."""
     values: dict[str, list[tuple[str, float]]] = {name: [] for name in _HELP}
     for tally in tallies:
         latest = tally.latest
@@ -35,8 +31,8 @@ def text(tallies: Sequence[Tally]) -> str:
             values["persado_last_delivery_bytes"].append((dag, latest.bytes or 0))
             values["persado_last_delivery_seconds"].append((dag, latest.seconds or 0))
     lines = []
-    for name, described in _HELP.items():
-        lines += [f"# HELP {name} {described}", f"# TYPE {name} gauge"]
+    for name, description in _HELP.items():
+        lines += [f"# HELP {name} {description}", f"# TYPE {name} gauge"]
         lines += [f"{name}{{{labels}}} {value}" for labels, value in values[name]]
     return "\n".join(lines) + "\n"
 

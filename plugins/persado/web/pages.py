@@ -1,9 +1,10 @@
-"""The page's templates, and how they write numbers and moments."""
+"""The page's templates, and the filters that format numbers and times in them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -13,27 +14,22 @@ from rich.filesize import decimal
 
 
 def render(template: str, values: Mapping[str, Any]) -> str:
-    """
-    Fill in a template; every value is escaped.
-
-    :param template: its file name
-    :param values: what it shows
-    """
+    """Return a template, given by file name, filled in with values; every value is escaped."""
     return _ENVIRONMENT.get_template(template).render(values)
 
 
 def count(number: float | None) -> str:
-    """Write a number with separators: ``24,000``; a dash for None."""
+    """Format a number with separators: ``24,000``; a dash for None."""
     return "–" if number is None else f"{number:,.0f}"
 
 
 def size(number: float | None) -> str:
-    """Write a number of bytes: ``1.2 MB``; a dash for None."""
+    """Format a number of bytes: ``1.2 MB``; a dash for None."""
     return "–" if number is None else decimal(int(number))
 
 
 def duration(seconds: float | None) -> str:
-    """Write a duration: ``0.4 s``, ``12 s``, ``3 min 20 s``, ``2 h 5 min``; a dash for None."""
+    """Format a duration: ``0.4 s``, ``12 s``, ``3 min 20 s``, ``2 h 5 min``; a dash for None."""
     if seconds is None:
         return "–"
     if seconds < 10:
@@ -45,22 +41,18 @@ def duration(seconds: float | None) -> str:
 
 
 def moment(at: datetime) -> str:
-    """Write a moment in UTC: ``2026-11-23 04:05:06 UTC``."""
+    """Format a time in UTC: ``2026-11-23 04:05:06 UTC``."""
     return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def day(at: datetime) -> str:
-    """Write the day of a moment in UTC: ``2026-11-23``."""
+    """Format the date of a time in UTC: ``2026-11-23``."""
     return f"{at.astimezone(UTC):%Y-%m-%d}"
 
 
 def grouped(digits: str) -> str:
-    """Write an OpenPGP fingerprint as gpg does, in groups of four."""
+    """Format an OpenPGP fingerprint in groups of four digits, as gpg does."""
     return " ".join(digits[start : start + 4] for start in range(0, len(digits), 4))
-
-
-def _quoted(text: str) -> str:
-    return quote(text, safe="")
 
 
 _ENVIRONMENT = Environment(
@@ -77,6 +69,6 @@ _ENVIRONMENT.filters |= {
     "moment": moment,
     "day": day,
     "grouped": grouped,
-    "in_path": _quoted,
+    "in_path": partial(quote, safe=""),
     "in_query": urlencode,
 }

@@ -1,8 +1,8 @@
 """
-The plugin: a page in Airflow's navigation, and links to it on the tasks.
+The plugin: a page in Airflow's navigation, and links to it from the tasks.
 
-It is loaded in every Airflow process, each task's too; what only the API server needs is imported there, when it is
-asked for.
+Every Airflow process loads it, each task's too. What only the API server needs is therefore imported at the first
+request.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 class DeliveriesApp:
-    """The application behind the page, made at the first request."""
+    """The page's application, imported at the first request."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Hand a request on."""
+        """Pass the request on."""
         from persado.web.app import app
 
         await app(scope, receive, send)
@@ -34,7 +34,7 @@ LINKS = [DeliveryLink()]
 VIEWS = [
     {
         "name": "Persado deliveries",
-        # Relative: Airflow may be served below a path.
+        # Relative, because Airflow may be served below a path.
         "href": f"{PREFIX}/deliveries",
         "destination": "nav",
         "category": "browse",
@@ -44,7 +44,7 @@ VIEWS = [
 
 
 class PersadoPlugin(AirflowPlugin):
-    """What is added to Airflow's UI."""
+    """The page and the links in Airflow's UI."""
 
     name = "persado"
     fastapi_apps = APPS

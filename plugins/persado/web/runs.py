@@ -1,4 +1,4 @@
-"""What Airflow itself knows of a delivery's run: its state, and its tasks with their logs."""
+"""A delivery's run in Airflow: its state and its tasks."""
 
 from __future__ import annotations
 
@@ -15,10 +15,9 @@ class Task(BaseModel):
     """
     A task of a run.
 
-    :param task_id: its id
-    :param map_index: which one of a mapped task; -1 for a task that is not
+    :param map_index: the index of a mapped task; -1 if the task is not mapped
     :param state: its state; None before it is scheduled
-    :param try_number: how often it was begun
+    :param try_number: how often it was started
     """
 
     model_config = ConfigDict(frozen=True)
@@ -33,13 +32,10 @@ class Run(BaseModel):
     """
     A DAG run.
 
-    :param dag_id: the DAG
-    :param run_id: the run
-    :param state: its state
     :param run_type: ``manual``, ``scheduled``, ``asset_triggered`` or ``backfill``
     :param triggered_by: the user who started it
-    :param started: when its first task began
-    :param tasks: its tasks, in the order in which they began
+    :param started: when its first task started
+    :param tasks: its tasks, in the order in which they started
     """
 
     model_config = ConfigDict(frozen=True)
@@ -57,18 +53,16 @@ def read_run(dag_id: str, run_id: str, *, with_tasks: bool) -> Run | None:
     """
     Read a run from Airflow's database.
 
-    :param dag_id: the DAG
-    :param run_id: the run
-    :param with_tasks: whether its tasks are wanted
-    :return: None where there is none, such as one that `airflow db clean` has removed
+    :param with_tasks: whether to read its tasks too
+    :return: None if there is no such run, for example because `airflow db clean` has removed it
     """
     with create_session() as session:
         run = session.scalar(select(DagRun).where(DagRun.dag_id == dag_id, DagRun.run_id == run_id))
         if run is None:
             return None
-        chosen = select(TaskInstance).where(TaskInstance.dag_id == dag_id, TaskInstance.run_id == run_id)
-        tasks = session.scalars(chosen).all() if with_tasks else []
-        # Those that have not begun come last.
+        query = select(TaskInstance).where(TaskInstance.dag_id == dag_id, TaskInstance.run_id == run_id)
+        tasks = session.scalars(query).all() if with_tasks else []
+        # Tasks that have not started come last.
         tasks = sorted(tasks, key=lambda task: (task.start_date is None, str(task.start_date), task.task_id))
         return Run(
             dag_id=dag_id,

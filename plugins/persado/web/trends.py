@@ -1,4 +1,4 @@
-"""How the deliveries of an orchestration develop: rows, bytes, duration and success over time."""
+"""The deliveries of an orchestration over time: rows, bytes, duration and success."""
 
 from __future__ import annotations
 
@@ -8,20 +8,18 @@ from datetime import datetime
 from pydantic import BaseModel, ConfigDict
 
 from persado.web.entries import Entry
-from persado.web.listing import Wanted, find, tallies
+from persado.web.listing import Filters, find, tallies
 
 LATEST = 60
-"""How many deliveries and failed tries a trend shows."""
+"""A trend shows this many deliveries and failed tries at most."""
 
 
 class Point(BaseModel):
     """
     A delivery or a failed try.
 
-    :param run_id: its run
     :param finished: when it ended, UTC
     :param outcome: ``delivered`` or ``failed``
-    :param rows: the rows delivered
     :param bytes: the bytes at the site
     :param seconds: how long it took
     """
@@ -53,13 +51,9 @@ class Trend(BaseModel):
 
 
 def trends(dag_ids: Collection[str]) -> list[Trend]:
-    """
-    Give the trend of each orchestration that has delivered or tried to.
-
-    :param dag_ids: the DAGs whose trends are wanted
-    """
+    """Return the trend of each of these DAGs that has entries in the ledger."""
     names = sorted({tally.latest.dag_id for tally in tallies(dag_ids)})
-    return [_trend(name, find({name}, Wanted(), per_page=LATEST).items) for name in names]
+    return [_trend(name, find({name}, Filters(), per_page=LATEST).items) for name in names]
 
 
 def _trend(dag_id: str, latest: Sequence[Entry]) -> Trend:

@@ -1,5 +1,5 @@
-// Airflow shows this page in a sandboxed frame, which may neither lead its parent elsewhere nor open a window. A link to
-// Airflow's own pages is therefore followed by the parent itself, which is of the same origin.
+// Airflow shows this page in a sandboxed frame, which may neither navigate its parent nor open a window. The parent has
+// the same origin, so a link to one of Airflow's own pages is copied into the parent's document and clicked there.
 "use strict";
 
 document.addEventListener("click", (event) => {
@@ -8,12 +8,12 @@ document.addEventListener("click", (event) => {
     return;
   }
   event.preventDefault();
-  const step = window.parent.document.createElement("a");
-  step.href = link.href;
+  const copy = window.parent.document.createElement("a");
+  copy.href = link.href;
   if (event.ctrlKey || event.metaKey || event.shiftKey) {
-    step.target = "_blank";
+    copy.target = "_blank";
   }
-  window.parent.document.body.append(step);
-  step.click();
-  step.remove();
+  window.parent.document.body.append(copy);
+  copy.click();
+  copy.remove();
 });

@@ -1,5 +1,5 @@
-// Light or dark as Airflow's UI is: it keeps the choice ("light", "dark" or "system") in the storage of this origin.
-// Loaded before anything is drawn; a choice made while the page is open arrives as an event.
+// Follow the theme of Airflow's UI, which stores "light", "dark" or "system" in this origin's local storage.
+// Loaded before the page is drawn. If the theme changes while the page is open, a storage event arrives.
 "use strict";
 
 function applyTheme() {
@@ -7,7 +7,7 @@ function applyTheme() {
   try {
     theme = localStorage.getItem("theme");
   } catch {
-    // Storage is closed to this page: the system's choice it is.
+    // This page has no access to the storage. Use the system's theme.
   }
   const known = theme === "light" || theme === "dark";
   document.documentElement.classList.toggle("light", known && theme === "light");

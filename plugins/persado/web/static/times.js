@@ -1,8 +1,8 @@
-// Moments in the time zone that Airflow's UI shows: it keeps the choice in the storage of this origin, and begins with
-// the browser's own zone. The pages come with UTC, which stays as the hint; a choice made meanwhile arrives as an event.
+// Show times in the time zone chosen in Airflow's UI, which is stored in this origin's local storage, or else in the
+// browser's. The server sends UTC, which becomes the tooltip. If the choice changes, a storage event arrives.
 "use strict";
 
-const moments = [...document.querySelectorAll("time, svg title")].map((element) => [element, element.textContent]);
+const times = [...document.querySelectorAll("time, svg title")].map((element) => [element, element.textContent]);
 
 function chosenZone() {
   try {
@@ -17,7 +17,7 @@ function inZone(options) {
   try {
     return new Intl.DateTimeFormat("en-US", { ...shared, ...options, timeZone: chosenZone() });
   } catch {
-    // A zone that this browser does not know.
+    // The browser does not know the zone.
     return new Intl.DateTimeFormat("en-US", { ...shared, ...options });
   }
 }
@@ -26,18 +26,18 @@ function parts(format, at) {
   return Object.fromEntries(format.formatToParts(at).map((part) => [part.type, part.value]));
 }
 
-function showMoments() {
+function showTimes() {
   const clock = { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23", timeZoneName: "short" };
   const whole = inZone(clock);
   const day = inZone({});
-  for (const [element, utc] of moments) {
+  for (const [element, utc] of times) {
     const shown = utc.replace(/(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d) UTC/, (_, date, time) => {
-      const told = parts(whole, new Date(`${date}T${time}Z`));
-      return `${told.year}-${told.month}-${told.day} ${told.hour}:${told.minute}:${told.second} ${told.timeZoneName}`;
+      const at = parts(whole, new Date(`${date}T${time}Z`));
+      return `${at.year}-${at.month}-${at.day} ${at.hour}:${at.minute}:${at.second} ${at.timeZoneName}`;
     });
     if (element.matches("time.day")) {
-      const told = parts(day, new Date(element.dateTime));
-      element.textContent = `${told.year}-${told.month}-${told.day}`;
+      const at = parts(day, new Date(element.dateTime));
+      element.textContent = `${at.year}-${at.month}-${at.day}`;
     } else {
       element.textContent = shown;
     }
@@ -47,5 +47,5 @@ function showMoments() {
   }
 }
 
-showMoments();
-addEventListener("storage", showMoments);
+showTimes();
+addEventListener("storage", showTimes);
