@@ -105,7 +105,7 @@ def test_tasks_link_to_their_delivery(project: Project, ann: TestClient) -> None
 def test_the_link_leads_below_the_path_of_airflow(monkeypatch: pytest.MonkeyPatch) -> None:
     from airflow.models.taskinstancekey import TaskInstanceKey
 
-    from persado.web.links import DeliveryLink
+    from persado.entrypoints.delivery_link import DeliveryLink
 
     monkeypatch.setenv("AIRFLOW__API__BASE_URL", "https://airflow.example.com/team/a/")
     key: Any = TaskInstanceKey("a dag", "upload", "manual__2026-01-01T00:00:00+00:00")

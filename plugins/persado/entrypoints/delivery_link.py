@@ -27,10 +27,10 @@ class DeliveryLink(BaseOperatorLink):
     @property
     def operators(self) -> list[type[BaseOperator]]:  # type: ignore[override]  # used in the API server only
         """The operators that the DAG factory uses for a delivery's tasks."""
-        from persado.dag import factory as dag_factory
+        from persado.dag import factory
         from persado.operators import PersadoOperator
 
-        used = vars(dag_factory).values()
+        used = vars(factory).values()
         return [kind for kind in used if isinstance(kind, type) and issubclass(kind, PersadoOperator)]
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:

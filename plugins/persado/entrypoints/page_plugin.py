@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from airflow.plugins_manager import AirflowPlugin
 
-from persado.web.links import PREFIX, ROUTE, DeliveryLink
+from persado.entrypoints.delivery_link import PREFIX, ROUTE, DeliveryLink
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
