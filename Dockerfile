@@ -1,4 +1,4 @@
-# Airflow with this project in it. `airflow standalone`, a compose file or a chart of your own starts its components.
+# Airflow with this project. Start its components with `airflow standalone`, a compose file or a chart of your own.
 FROM apache/airflow:3.3.2-python3.11
 
 USER root
@@ -12,5 +12,5 @@ COPY requirements.lock /tmp/requirements.lock
 RUN pip install --no-cache-dir --require-hashes --requirement /tmp/requirements.lock
 
 COPY --chown=airflow:0 . /opt/airflow
-# Airflow finds the connection type `persado` by the entry point of this install; the code stays where it is.
+# Airflow finds the connection type `persado` through this install's entry point; the code stays where it is.
 RUN pip install --no-cache-dir --no-deps --editable /opt/airflow

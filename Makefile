@@ -17,7 +17,7 @@ run: ## Deliver two queries' results to a stand-in site on this machine, show wh
 	@$(PYTHON) -m demo.install --for run
 	@$(VENV)/python -m demo run
 
-up: ## The same, then leave Airflow and its UI running until Ctrl-C
+up: ## The same, but leave Airflow and its UI running until Ctrl-C
 	@$(PYTHON) -m demo.install --for run
 	@$(VENV)/python -m demo up
 
@@ -43,11 +43,11 @@ format: setup ## Format the code
 	$(VENV)/ruff check --fix-only
 	$(VENV)/ruff format
 
-lock: setup ## Write requirements.lock anew from requirements.txt and requirements-dev.txt
+lock: setup ## Regenerate requirements.lock from requirements.txt and requirements-dev.txt
 	$(VENV)/uv pip compile --universal --python-version 3.11 requirements-dev.txt \
 	  --generate-hashes --no-emit-index-url -o requirements.lock
 
-setup: # what the targets above need: .venv and, as root, the Debian packages of packages.txt and packages-dev.txt
+setup: # what the targets above need: .venv and, as root, the Debian packages in packages.txt and packages-dev.txt
 	@$(PYTHON) -m demo.install --for test
 
 clean: ## Delete the demo (.demo), the virtual environment (.venv) and the checkers' caches

@@ -1,8 +1,8 @@
 """
-Measure deliveries: this project against a shell pipeline and against what an Airflow user writes first.
+Measure deliveries: this project against a shell pipeline and a typical chain of Airflow hooks and pandas.
 
-``make bench`` runs it; ``docs/performance.md`` shows a run. Every contender is a process of its own, runs in turn with
-the others, and delivers the same rows, gzipped and encrypted to the same key, to the same sshd on this machine.
+``make bench`` runs it; ``docs/performance.md`` shows the results. Each contender is a separate process and runs in turn
+with the others. All deliver the same rows, gzipped and encrypted to the same key, to the same sshd on this machine.
 """
 
 SITE = "BENCH_SITE_FIELDS"

@@ -4,16 +4,16 @@ Run the benchmark: ``python -m bench``, or ``make bench``.
 =========  ============================================================================================
 variable   meaning
 =========  ============================================================================================
-``ROWS``   rows of a delivery, 2,000,000 by default; four times as many for the growth
-``RUNS``   how often each contender runs, in turn with the others; 5 by default
-``ONLY``   contenders whose section or name holds one of these words, separated by commas; the others
-           keep what an earlier run has measured for the same number of rows
-``RESUME`` if set, what an earlier run has measured counts, and only the runs that are missing follow
-``OUT``    where the results go; ``.bench`` by default
-``DOCS``   if set, ``docs/performance.md`` is written anew from the results
+``ROWS``   rows of a delivery, 2,000,000 by default; the section ``growth`` has up to four times as many
+``RUNS``   how often each contender runs; 5 by default
+``ONLY``   words, separated by commas: run only contenders whose section or name contains one of them;
+           earlier results of the others, for the same number of rows, stay
+``RESUME`` if set, count the runs of an earlier benchmark, and do only those that are missing
+``OUT``    the folder for the results; ``.bench`` by default
+``DOCS``   if set, write ``docs/performance.md`` from the results
 =========  ============================================================================================
 
-Every run is kept as soon as it has ended, and what was measured is told however the benchmark ends.
+Each run is saved as soon as it ends, and the results are printed however the benchmark ends.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "plugins")]  # the servers are those of the tests
+sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "plugins")]  # it uses the servers of the tests
 
-from support import postgres  # noqa: E402 - behind the line above
+from support import postgres  # noqa: E402 - needs the line above
 from support.sites.sshd import Sshd  # noqa: E402
 
 from bench import data, report  # noqa: E402
@@ -42,13 +42,13 @@ ROUND_TRIP = 0.030
 
 
 def main() -> None:
-    """Measure, print, and keep the results."""
+    """Measure; print and save the results."""
     rows, runs = int(os.environ.get("ROWS") or 2_000_000), int(os.environ.get("RUNS") or 5)
     words = [word for word in os.environ.get("ONLY", "").split(",") if word]
     out = Path(os.environ.get("OUT") or ROOT / ".bench")
     out.mkdir(exist_ok=True)
     results = report.Results.read(out / "results.json", rows)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended from outside"))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))
     try:
         with _place() as place:
             chosen = [
@@ -56,7 +56,7 @@ def main() -> None:
             ]
             if not os.environ.get("RESUME"):
                 for contender in chosen:
-                    results.forget(contender.section, contender.name, contender.rows)
+                    results.discard(contender.section, contender.name, contender.rows)
             _make_data(place, rows, chosen)
             for number in range(1, runs + 1):
                 for contender in chosen:
@@ -76,20 +76,20 @@ def _make_data(place: Place, rows: int, chosen: list[Contender]) -> None:
     print(f"making the data: {most:,} rows", flush=True)
     with postgres.connect() as server:
         data.make(place.folder, server, most, from_sqlite)
-    place.sent.write_bytes(os.urandom(max(rows * 48, 100_000)))  # as large as a delivery, and as hard to compress
+    place.sent.write_bytes(os.urandom(max(rows * 48, 100_000)))  # as large and as incompressible as a delivery
 
 
-def _run(contender: Contender, place: Place, results: report.Results, what: str) -> None:
+def _run(contender: Contender, place: Place, results: report.Results, label: str) -> None:
     shutil.rmtree(place.inbox, ignore_errors=True)
     place.inbox.mkdir()
     run = measured(contender.command, place.environment)
-    print(f"{what}: {contender.section}: {contender.name}, {contender.rows:,} rows: {run.seconds:.2f} s", flush=True)
+    print(f"{label}: {contender.section}: {contender.name}, {contender.rows:,} rows: {run.seconds:.2f} s", flush=True)
     results.add(contender.section, contender.name, contender.rows, run)
     _check(contender, place, run.told.get("rows", contender.rows))
 
 
 def _check(contender: Contender, place: Place, rows: int) -> None:
-    """Look whether everything arrived that had to."""
+    """Check that everything arrived."""
     arrived = sorted(place.inbox.iterdir())
     if rows != contender.rows or (contender.section not in {"DB-API", "limit"} and len(arrived) != 1):
         raise RuntimeError(f"{contender.name}: {rows} rows, {[path.name for path in arrived]}")

@@ -1,4 +1,4 @@
-"""Who runs against whom: each contender as a command."""
+"""The contenders, each as a command."""
 
 from __future__ import annotations
 
@@ -25,10 +25,9 @@ class Contender:
     """
     What is run and measured.
 
-    :param section: what it is compared with
-    :param name: how it is called
+    :param section: the contenders that it is compared with have the same one
     :param rows: how many rows it delivers
-    :param command: its program and arguments
+    :param command: program and arguments
     """
 
     section: str
@@ -40,13 +39,13 @@ class Contender:
 @dataclass(frozen=True)
 class Place:
     """
-    Where a benchmark happens.
+    The servers, keys and files of a benchmark.
 
-    :param folder: its own folder
+    :param folder: its temporary folder
     :param sshd: the server that files are sent to
-    :param gpg_home: where the receiver's key is
+    :param gpg_home: the GnuPG home with the receiver's key
     :param recipient: the fingerprint of that key
-    :param long_line: the port behind which the server is far away
+    :param long_line: the port of a proxy that delays everything to and from the server
     """
 
     folder: Path
@@ -62,7 +61,7 @@ class Place:
 
     @property
     def sent(self) -> Path:
-        """A file like those that are delivered, for the upload alone."""
+        """A file like a delivered one, for measuring the upload alone."""
         return self.folder / "sent.pgp"
 
     @property
@@ -95,7 +94,7 @@ class Place:
 
 
 def make_key(home: Path) -> str:
-    """Make the receiver's key; give its fingerprint."""
+    """Generate the receiver's key; return its fingerprint."""
     home.mkdir(mode=0o700)
     gpg(home, "--quick-generate-key", "Receiver <receiver@example.com>", "future-default", "default", "1y")
     (home / "receiver.asc").write_bytes(gpg(home, "--armor", "--export"))
@@ -105,10 +104,9 @@ def make_key(home: Path) -> str:
 
 def contenders(place: Place, rows: int) -> Iterator[Contender]:
     """
-    Give all contenders.
+    Yield all contenders.
 
-    :param place: where they run
-    :param rows: how many rows the databases have, divided by four; the growth is measured with all of them
+    :param rows: the rows of a delivery; the section ``growth`` has up to four times as many
     """
     for program in ("gzip -6", "igzip"):
         yield Contender("delivery", f"shell, {program}", rows, _shell(place, program, rows))
@@ -117,7 +115,7 @@ def contenders(place: Place, rows: int) -> Iterator[Contender]:
         for how in ("streamed", "chained"):
             yield Contender("delivery", f"{how}, {source}", rows, _project(place, how, source, rows))
     yield Contender("limit", "psql, to nowhere", rows, ("bash", "-c", f"{shlex.join(_psql(rows))} > /dev/null"))
-    for source, growth in (("postgres", (2, 4)), ("duckdb", (2, 4)), ("sqlite", (4,))):  # the last takes its time
+    for source, growth in (("postgres", (2, 4)), ("duckdb", (2, 4)), ("sqlite", (4,))):  # SQLite is slow
         for times in growth:
             command = _project(place, "streamed", source, times * rows)
             yield Contender("growth", f"streamed, {source}", times * rows, command)

@@ -16,7 +16,7 @@ COLUMNS = (
     "complete, segment"
 )
 
-# Text with leading zeros, quotes, commas and other scripts, NULLs, dates, moments with and without fractions.
+# Text with leading zeros, quotes, commas and other scripts, NULLs, dates, timestamps with and without fractions.
 _CUSTOMERS = """
 CREATE TABLE customers AS SELECT
     i AS n,
@@ -42,7 +42,7 @@ CREATE TABLE customers (n bigint, customer_id text, hashed_email text, given_nam
     segment text)
 """
 _SQLITE = f"CREATE TABLE customers (n INTEGER PRIMARY KEY, {COLUMNS.replace('children', 'children INTEGER')})"
-# SQLite has no such types: their text as the other two give it.
+# SQLite lacks these types, so it gets the text that the other two produce.
 _AS_TEXT = """
 SELECT n, customer_id, hashed_email, given_name, surname, city, postal_code, birth_date::VARCHAR,
     replace(strftime(seen_at AT TIME ZONE 'UTC', '%Y-%m-%d %H:%M:%S.%f'), '.000000', '') || '+00:00',
@@ -53,23 +53,23 @@ FROM customers
 
 def query(rows: int, *, ordered: bool = True) -> str:
     """
-    Give the query for so many rows, in order.
+    Return a query for the first rows, in order.
 
     :param rows: how many
-    :param ordered: whether it says so; DuckDB needs no word for the order in which a table was filled, and would hold
-        the whole result in memory to sort it, while the others read along an index
+    :param ordered: whether it has an ORDER BY. DuckDB keeps the insertion order without one, and would hold the whole
+        result in memory to sort it; the others read along an index
     """
     return f"SELECT {COLUMNS} FROM customers WHERE n <= {rows}" + (" ORDER BY n" if ordered else "")
 
 
 def make(folder: Path, server: psycopg.Connection[Any], rows: int, sqlite_rows: int) -> None:
     """
-    Make the customers.
+    Create the customers.
 
-    :param folder: where DuckDB's and SQLite's files go
-    :param server: an open connection to an empty PostgreSQL database
+    :param folder: the folder for DuckDB's and SQLite's files
+    :param server: a connection to an empty PostgreSQL database
     :param rows: how many customers
-    :param sqlite_rows: how many of them SQLite gets, which is slow to fill
+    :param sqlite_rows: how many of them go into SQLite, which is slow to fill
     """
     with closing(duckdb.connect(str(folder / "customers.duckdb"))) as source:
         source.execute("SET TimeZone = 'UTC'; SET memory_limit = '1GB'; SET threads = 2")
@@ -90,8 +90,8 @@ def make(folder: Path, server: psycopg.Connection[Any], rows: int, sqlite_rows: 
         with closing(sqlite3.connect(folder / "customers.sqlite")) as target, target:
             target.execute(_SQLITE)
             found = source.execute(f"{_AS_TEXT} WHERE n <= {sqlite_rows} ORDER BY n")
-            places = ", ".join("?" * 13)
-            target.executemany(f"INSERT INTO customers VALUES ({places})", _rows(found))
+            placeholders = ", ".join("?" * 13)
+            target.executemany(f"INSERT INTO customers VALUES ({placeholders})", _rows(found))
 
 
 def _rows(result: Any) -> Iterator[tuple[Any, ...]]:

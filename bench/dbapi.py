@@ -1,4 +1,4 @@
-"""Contenders: the rows of SQLite as text, by this project's way for any DB-API driver, and by csv.writer alone."""
+"""Contenders: rows of SQLite as text, by this project's reader for any DB-API driver, and by csv.writer alone."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from persado.settings.models.effective import Settings
 
 
 def main(how: str, database: str, sql: str, target: str) -> None:
-    """Write the text to a file, and print how long it took."""
+    """Write the text to a file and print how long it took."""
     with closing(sqlite3.connect(database)) as connection:
         begin = time.perf_counter()
         rows = _by_csv_writer(connection, sql, target) if how == "csv" else _by_project(connection, sql, target)

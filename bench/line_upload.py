@@ -1,4 +1,4 @@
-"""Contender: this project's upload alone, of a file that is there."""
+"""Contender: this project's upload alone, of an existing file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from persado.pipeline.upload.staged import Upload, upload
 
 
 def main(path: str, inbox: str, port: str) -> None:
-    """Upload, and print how long it took."""
+    """Upload the file and print how long it took."""
     file = Path(path)
     data = file.read_bytes()
     sha256 = hashlib.sha256(data).hexdigest()

@@ -1,4 +1,4 @@
-"""A long line: a TCP proxy on this machine that delivers every byte later, and lets as many be on their way as come."""
+"""A TCP proxy on this machine that delays every byte, without limiting the throughput."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import asyncio
 import sys
 
 _BLOCK = 1 << 18
-_QUEUED = 256  # blocks on their way
+_QUEUED = 256  # blocks in flight
 
 
 async def serve(to: int, round_trip: float) -> None:
     """
-    Serve until killed; the port is printed first.
+    Print the proxy's port, then serve until killed.
 
     :param to: the port of the server
-    :param round_trip: seconds for a byte to go there and another to come back
+    :param round_trip: the delay of a round trip in seconds
     """
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

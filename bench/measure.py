@@ -1,4 +1,4 @@
-"""Run a contender: how long it takes, and how much memory its processes need at their peak."""
+"""Run a contender, and measure its time and the peak memory of its processes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 
 _EVERY = 0.2
-"""Seconds between two looks at the memory; each costs the contender some time."""
+"""Seconds between two samples of the memory; each costs the contender some time."""
 
 
 @dataclass(frozen=True)
@@ -23,10 +23,10 @@ class Run:
     """
     One run of a contender.
 
-    :param seconds: how long its work took: what it says itself, else from its start to its end
-    :param startup: how long it took besides: to start Python and import what it needs
-    :param peak: the most memory in bytes that its processes had at a time; what they share counts once
-    :param told: what else it says
+    :param seconds: how long its work took: what it prints itself, else from its start to its end
+    :param startup: the rest of the time, in which Python starts and imports modules
+    :param peak: the peak memory of all its processes in bytes; shared memory counts once
+    :param told: what else it printed
     """
 
     seconds: float
@@ -39,8 +39,8 @@ def measured(command: Sequence[str], environment: Mapping[str, str]) -> Run:
     """
     Run a contender.
 
-    :param command: its program and arguments; its last line may be a JSON object, with ``seconds`` for its work alone
-    :param environment: its environment
+    :param command: program and arguments. The last line that it prints may be a JSON object; ``seconds`` in it is the
+        time of its work alone
     :raises RuntimeError: if it fails
     """
     begin = time.perf_counter()
@@ -60,15 +60,15 @@ def measured(command: Sequence[str], environment: Mapping[str, str]) -> Run:
         raise RuntimeError(
             f"{command[0]} ended with code {process.returncode}: {err.decode('utf-8', 'replace')[-2000:]}"
         )
-    last = out.strip().rpartition(b"\n")[2]  # Airflow's log stands before it
-    told = json.loads(last) if last.startswith(b"{") else {}
-    seconds = told.pop("seconds", wall)
-    return Run(seconds, wall - seconds, peak, told)
+    last = out.strip().rpartition(b"\n")[2]  # Airflow's log comes before it
+    output = json.loads(last) if last.startswith(b"{") else {}
+    seconds = output.pop("seconds", wall)
+    return Run(seconds, wall - seconds, peak, output)
 
 
 def _peak_until_its_end(process: psutil.Process) -> int:
     peak, pause = 0, _EVERY / 16
-    ended = os.pidfd_open(process.pid)  # readable at the moment of its end
+    ended = os.pidfd_open(process.pid)  # becomes readable when it ends
     try:
         while not select.select([ended], [], [], pause)[0]:
             peak = max(peak, _memory(process))

@@ -1,4 +1,4 @@
-"""Contender: what an Airflow user writes first, with the hooks and libraries that Airflow's users know."""
+"""Contender: a typical first version of an Airflow user, with well-known hooks and libraries."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from airflow.providers.sftp.hooks.sftp import SFTPHook
 
 
 def main(sql: str, inbox: str, gpg_home: str, recipient: str, folder: str) -> None:
-    """Deliver, and print how long it took."""
+    """Deliver and print how long it took."""
     begin = time.perf_counter()
     text, packed, secret = (Path(folder, f"customers.csv{end}") for end in ("", ".gz", ".gz.pgp"))
     frame = PostgresHook("bench_database").get_df(sql)

@@ -1,4 +1,4 @@
-"""Contender: this project, chained or streamed, in a process of its own, without Airflow around it."""
+"""Contender: this project, chained or streamed, without Airflow."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ _ID = "0123456789abcdef"
 _SETTINGS = {"filename_template": "customers.csv.gz", "encoding": "gzip", "pgp_public_key": "receiver.asc"}
 
 Connect = Callable[[str], Any]
-"""Connects to a database."""
+"""Opens a database connection."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """What is delivered, and where to; it comes as JSON."""
+    """What is delivered, and where to; passed as JSON."""
 
     how: str
     source: str
@@ -53,7 +53,7 @@ class Job:
 
 
 def site_of_bench(**changed: Any) -> Site:
-    """Say how to log in: it comes in the environment, which nobody else can read."""
+    """Return the site from the environment, which other users cannot read."""
     return Site(**json.loads(os.environ[SITE]) | changed)
 
 
@@ -108,7 +108,7 @@ def _driver(source: str) -> Connect:
     if source == "duckdb":
         import duckdb
 
-        # As the extra of an Airflow connection would say it: else DuckDB keeps all that it has read of its file.
+        # An Airflow connection's extra can set this; by default DuckDB keeps all that it has read from its file.
         return lambda database: duckdb.connect(
             database, read_only=database != ":memory:", config={"memory_limit": DUCKDB_MEMORY}
         )

@@ -1,4 +1,4 @@
-"""What was measured: kept as JSON, told as text, drawn, and written into the documentation."""
+"""The results of the benchmark: as JSON, as text, as a chart, and as a page of the documentation."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MEGABYTE = 1_000_000
 
 @dataclass
 class Measured:
-    """What the runs of one contender gave."""
+    """The results of one contender's runs."""
 
     section: str
     name: str
@@ -37,13 +37,13 @@ class Measured:
 
     @property
     def peak_megabytes(self) -> float:
-        """The most memory of all runs."""
+        """The peak memory of all runs."""
         return max(self.peak) / _MEGABYTE
 
 
 @dataclass
 class Results:
-    """What was measured so far, for one number of rows on one machine."""
+    """The results so far, for one number of rows on one machine."""
 
     rows: int
     machine: str
@@ -52,7 +52,7 @@ class Results:
 
     @classmethod
     def read(cls, path: Path, rows: int) -> Results:
-        """Read what an earlier run left; nothing if that had another number of rows or ran elsewhere."""
+        """Read earlier results; they are ignored if number of rows or machine differ."""
         new = cls(rows, _machine())
         if not path.exists():
             return new
@@ -62,26 +62,26 @@ class Results:
     @classmethod
     def parse(cls, text: str) -> Results:
         """Read results from JSON."""
-        given = json.loads(text)
-        return cls(**{**given, "measured": [Measured(**each) for each in given["measured"]]})
+        fields = json.loads(text)
+        return cls(**{**fields, "measured": [Measured(**each) for each in fields["measured"]]})
 
     def write(self, path: Path) -> None:
-        """Keep the results."""
+        """Save the results."""
         self.finished = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
         path.write_text(json.dumps(self, default=vars, indent=1) + "\n")
 
     def find(self, section: str, name: str, rows: int | None = None) -> Measured | None:
-        """Give what is known of a contender."""
+        """Return the results of a contender; None if it has not run."""
         rows = self.rows if rows is None else rows
         return next((m for m in self.measured if (m.section, m.name, m.rows) == (section, name, rows)), None)
 
     def runs(self, section: str, name: str, rows: int) -> int:
-        """Tell how often a contender has run."""
+        """Return how often a contender has run."""
         known = self.find(section, name, rows)
         return len(known.seconds) if known else 0
 
-    def forget(self, section: str, name: str, rows: int) -> None:
-        """Begin anew with a contender."""
+    def discard(self, section: str, name: str, rows: int) -> None:
+        """Discard the results of a contender."""
         self.measured = [m for m in self.measured if (m.section, m.name, m.rows) != (section, name, rows)]
 
     def add(self, section: str, name: str, rows: int, run: Run) -> None:
@@ -98,7 +98,7 @@ class Results:
 
 @dataclass(frozen=True)
 class Target:
-    """A ratio of medians or a peak of memory, and its bound."""
+    """A ratio of medians or a peak memory, and its bound."""
 
     what: str
     how: Literal["≤", "≥", "<"]
@@ -106,7 +106,7 @@ class Target:
     value: Callable[[Results], float | None]
 
     def holds(self, value: float) -> bool:
-        """Whether it is reached."""
+        """Return whether a value is within the bound."""
         return value >= self.bound if self.how == "≥" else value < self.bound or (self.how, value) == ("≤", self.bound)
 
 
@@ -160,22 +160,22 @@ TARGETS = (
 
 
 def text(results: Results) -> str:
-    """Tell the results."""
+    """Return the results as text tables."""
     return "\n\n".join("\n".join(_table(head, rows)) for head, rows in (_measured(results), _targets(results)))
 
 
 def publish(results: Results, folder: Path) -> None:
-    """Write ``performance.md``, its chart, and the JSON that both were made from."""
+    """Write ``performance.md``, its chart, and the results that both are made from, as JSON."""
     (folder / "performance.json").write_text(json.dumps(results, default=vars, indent=1) + "\n")
     (folder / "performance.svg").write_text(chart(results))
     (folder / "performance.md").write_text(page(results))
 
 
 def page(results: Results) -> str:
-    """Give the page of the documentation."""
-    stages = results.find("delivery", "chained, postgres")
-    by_stage = stages.told.get("stages", {}) if stages else {}
-    told = ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in by_stage.items())
+    """Return the page of the documentation."""
+    chained = results.find("delivery", "chained, postgres")
+    by_stage = chained.told.get("stages", {}) if chained else {}
+    stages = ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in by_stage.items())
     return _PAGE.format(
         rows=f"{results.rows:,}",
         memory=DUCKDB_MEMORY,
@@ -184,7 +184,7 @@ def page(results: Results) -> str:
         finished=results.finished,
         measured="\n".join(_table(*_measured(results))),
         targets="\n".join(_table(*_targets(results))),
-        stages=f"\nThe stages of the last chained delivery from PostgreSQL: {told}.\n" if told else "",
+        stages=f"\nThe stages of the last chained delivery from PostgreSQL: {stages}.\n" if stages else "",
     )
 
 
@@ -192,11 +192,11 @@ _PAGE = """# Performance
 
 <!-- Written by the benchmark: DOCS=1 make bench -->
 
-`make bench` measures whole deliveries: a query's rows as CSV, gzipped, encrypted and put onto an SFTP server, here
-{rows} rows of 12 columns. It makes its data, starts its own PostgreSQL and sshd, and runs each contender in turn with
-the others. `ROWS`, `RUNS` and `ONLY` choose what runs; `DOCS=1` writes this page.
+`make bench` measures whole deliveries: a query's rows as CSV, gzipped, encrypted and uploaded to an SFTP server, here
+{rows} rows of 12 columns. It generates its data, starts its own PostgreSQL and sshd, and runs the contenders in turn.
+`ROWS`, `RUNS` and `ONLY` choose what runs; `DOCS=1` writes this page.
 
-Machine: {machine}. Measured {finished} with `{command}`. Seconds hold for that machine; compare the ratios.
+Machine: {machine}. Measured {finished} with `{command}`. The seconds are those of this machine; compare the ratios.
 
 ![Seconds of a delivery](performance.svg)
 
@@ -204,13 +204,18 @@ Machine: {machine}. Measured {finished} with `{command}`. Seconds hold for that 
 
 {measured}
 
-`seconds` is the median of the runs, with the fastest and the slowest. For what runs in Python, the start (of Python,
-and its imports) is not in it, but stands beside it; in Airflow it is part of a task's own start. Memory is the most
-that all processes of a contender had at a time, without the database's server and sshd. DuckDB has the setting
-`memory_limit` = {memory}, as the extra of a connection can give it: without, it keeps what it has read of its file.
-`psql, to nowhere` is PostgreSQL's own part: no delivery from there can be faster.
+| column or row | meaning |
+|---|---|
+| `seconds` | median of the runs; `fastest - slowest` is their range |
+| `start` | time to start Python and import modules, not part of `seconds`; in Airflow it belongs to a task's start |
+| `peak MB` | peak memory of all processes of a contender, without the database server and sshd |
+| `rows read by` | how the rows were read, [as in the receipt](operating.md#what-makes-a-delivery-fast) |
+| `psql, to nowhere` | PostgreSQL's own part: no delivery from PostgreSQL can be faster |
 
-## What it should reach
+DuckDB runs with `memory_limit` = {memory}, which an Airflow connection's extra can set. Without it, DuckDB keeps in
+memory what it has read from its file.
+
+## Targets
 
 {targets}
 {stages}"""

@@ -26,17 +26,17 @@ PROBLEMS = (PersadoError, ComponentError, DeliveryError, MismatchError, httpx.HT
 
 
 def main() -> int:
-    """Run or stay up, as the command line says; give the exit code."""
+    """Run the command and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m demo", description=__doc__)
     parser.add_argument("what", choices=["run", "up"])
     console = Console() if sys.stdout.isatty() else Console(width=140)
     try:
         return (run if parser.parse_args().what == "run" else up)(HERE, console)
     except PROBLEMS as problem:
-        tell_problem(problem, HERE, console)
+        print_problem(problem, HERE, console)
         return 1
     except KeyboardInterrupt as signal:
-        console.print(f"Ended by {signal or 'SIGINT'}; everything that was started is stopped.")
+        console.print(f"Ended by {signal or 'SIGINT'}. All processes are stopped.")
         return 130
 
 
@@ -59,13 +59,13 @@ def up(layout: Layout, console: Console) -> int:
                 try:
                     deliver_all(demo, console)
                 except (PersadoError, DeliveryError, MismatchError) as problem:
-                    tell_problem(problem, layout, console)
-            tell_how_to_use(demo, console)
+                    print_problem(problem, layout, console)
+            print_usage(demo, console)
             while True:
                 demo.components.check()
                 time.sleep(0.5)
     except KeyboardInterrupt:
-        console.print("\nStopped, with everything that was started.")
+        console.print("\nStopped. All processes have ended.")
     return 0
 
 
@@ -79,8 +79,8 @@ def deliver_all(demo: Demo, console: Console) -> list[Delivery]:
     return deliveries
 
 
-def tell_how_to_use(demo: Demo, console: Console) -> None:
-    """Say where everything is."""
+def print_usage(demo: Demo, console: Console) -> None:
+    """Print the URLs, passwords and folders."""
     passwords = demo.home.passwords
     lines = [("Airflow's UI", f"{demo.home.url}   user {USER}   password {passwords[USER]}")]
     lines += [
@@ -101,11 +101,11 @@ def tell_how_to_use(demo: Demo, console: Console) -> None:
     console.print()
     for name, text in lines:
         console.print(Text.assemble((f"{name:<15}", "bold"), text), soft_wrap=True)
-    console.print("\nCtrl-C stops all of it.")
+    console.print("\nCtrl-C stops everything.")
 
 
-def tell_problem(problem: BaseException, layout: Layout, console: Console) -> None:
-    """Say what went wrong and where to read on."""
+def print_problem(problem: BaseException, layout: Layout, console: Console) -> None:
+    """Print what went wrong and which log to read."""
     text = str(problem) or type(problem).__name__
     if isinstance(problem, httpx.HTTPError):
         text = f"Airflow's API: {text}\n  read {layout.logs / 'api-server.log'}"

@@ -1,4 +1,4 @@
-"""The demo's private Airflow home, made anew at every start: configuration, users, database and connections."""
+"""The demo's private Airflow home, recreated at every start: configuration, users, database and connections."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ USERS = {
 """One user of each kind, and their roles."""
 
 USER = "admin"
-"""The one that the demo itself works as."""
+"""The user that the demo itself logs in as."""
 
 CONFIGURATION = """\
 [core]
@@ -90,9 +90,9 @@ class AirflowHome:
     A private Airflow.
 
     :param path: its home folder
-    :param port: the port of its API server and UI, on this machine only
-    :param connections: whether connections and variables of the environment count
-    :param passwords: each user's password
+    :param port: the port of its API server and UI, on 127.0.0.1 only
+    :param connections: whether to pass on connections and variables that the environment defines
+    :param passwords: user -> password
     """
 
     path: Path
@@ -102,29 +102,30 @@ class AirflowHome:
 
     @property
     def passwords_file(self) -> Path:
-        """Where the passwords are, as a JSON object that only the owner may read."""
+        """The passwords as a JSON object, readable by the owner only."""
         return self.path / "passwords.json"
 
     @property
     def url(self) -> str:
-        """Where UI and API are."""
+        """The URL of the UI and the API."""
         return f"http://127.0.0.1:{self.port}"
 
     @property
     def environment(self) -> dict[str, str]:
-        """The environment of its processes: this process's, without what it says about another Airflow."""
-        kept = ("AIRFLOW_CONN_", "AIRFLOW_VAR_") if self.connections else ()
-        return clean_environment(*kept) | {"AIRFLOW_HOME": str(self.path)}
+        """The environment of its processes: this process's, without the variables of another Airflow."""
+        passed_on = ("AIRFLOW_CONN_", "AIRFLOW_VAR_") if self.connections else ()
+        return clean_environment(*passed_on) | {"AIRFLOW_HOME": str(self.path)}
 
 
 def make_home(layout: Layout, port: int, config: Path, *, connections: bool) -> AirflowHome:
     """
-    Make the home folder with configuration, passwords and an empty database; a former one goes, with its runs and logs.
+    Create the home folder with configuration, passwords and an empty database.
 
-    :param layout: the checkout
+    An existing one is deleted, with its runs and logs.
+
     :param port: a free port for the API server
     :param config: the folder with destinations, data templates, orchestrations, queries and keys
-    :param connections: whether connections and variables of the environment count
+    :param connections: whether to pass on connections and variables that the environment defines
     """
     home = AirflowHome(layout.airflow_home, port, connections, {user: secrets.token_urlsafe(12) for user in USERS})
     shutil.rmtree(home.path, ignore_errors=True)
@@ -140,7 +141,7 @@ def make_home(layout: Layout, port: int, config: Path, *, connections: bool) -> 
         "secret_key": secrets.token_urlsafe(32),
         "jwt_secret": secrets.token_urlsafe(64),
     }
-    # Airflow's configuration gives `%` a meaning of its own.
+    # `%` is special in Airflow's configuration.
     written = CONFIGURATION.format(**{name: str(value).replace("%", "%%") for name, value in values.items()})
     write_private(home.path / "airflow.cfg", written)
     write_private(home.passwords_file, json.dumps(home.passwords, indent=2) + "\n")
@@ -149,7 +150,7 @@ def make_home(layout: Layout, port: int, config: Path, *, connections: bool) -> 
 
 
 def load_settings(home: AirflowHome, settings: Airflow) -> None:
-    """Write connections and pools into the home's database, through a file that only the owner may read."""
+    """Write connections and pools into the home's database, through a file readable by the owner only."""
     file = home.path / "airflow_settings.yaml"
     write_private(file, yaml.safe_dump({"airflow": settings.model_dump(exclude_none=True, mode="json")}))
     try:
@@ -159,12 +160,12 @@ def load_settings(home: AirflowHome, settings: Airflow) -> None:
 
 
 def make_users(home: AirflowHome) -> None:
-    """Write the users into the home's database, each with the password of the passwords file."""
+    """Create the users in the home's database, with the passwords from the passwords file."""
     call(["-m", "demo.airflow_users", str(home.passwords_file)], home.environment)
 
 
 def empty_database(layout: Layout) -> Path:
-    """Give a database with Airflow's tables and roles, and nothing else; made once for each set of requirements."""
+    """Return a database with Airflow's tables and roles only, created once for each version of requirements.lock."""
     version = hashlib.sha256((layout.root / "requirements.lock").read_bytes()).hexdigest()[:16]
     database = layout.cache / f"airflow-with-roles-{version}.db"
     if not database.is_file():
@@ -176,24 +177,25 @@ def empty_database(layout: Layout) -> Path:
     return database
 
 
-def clean_environment(*kept: str) -> dict[str, str]:
+def clean_environment(*prefixes: str) -> dict[str, str]:
     """
-    Give this process's environment without what it says about another Airflow.
+    Return this process's environment without Airflow's variables.
 
-    :param kept: beginnings of names that stay all the same
+    :param prefixes: variables with these prefixes stay
     """
     environment = {
-        name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW_") or name.startswith(kept)
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("AIRFLOW_") or name.startswith(prefixes)
     }
-    # The many short processes of Airflow would compile the project's modules anew, each of them.
+    # Airflow starts many short processes; without bytecode files each would compile the project's modules again.
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
-    # A process that renames itself shall keep its environment readable in /proc: whoever looks for the demo's processes
-    # knows them by AIRFLOW_HOME.
+    # setproctitle must leave the environment in /proc readable: the demo's processes are found by AIRFLOW_HOME.
     return {**environment, "SPT_NOENV": "1"}
 
 
 def free_port(preferred: int = 0) -> int:
-    """Find a port that nobody listens on; the preferred one if it is such a port."""
+    """Return a free port: the preferred one, if it is free."""
     for port in (preferred, 0):
         with socket.socket() as listener:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -206,7 +208,11 @@ def free_port(preferred: int = 0) -> int:
 
 
 def call(arguments: list[str], environment: dict[str, str]) -> None:
-    """Run a Python module; its output is shown only if it fails."""
+    """
+    Run a Python module.
+
+    :raises RuntimeError: with its output, if it fails
+    """
     command = [sys.executable, *arguments]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:

@@ -1,12 +1,12 @@
 """
-Loads an airflow_settings.yaml (the Astro CLI's format) into the Airflow of this environment.
+Load an airflow_settings.yaml (the Astro CLI's format) into the Airflow of this environment.
 
-The Astro CLI does so at `astro dev start`; every other Airflow knows nothing of that file. Therefore::
+The Astro CLI loads that file at `astro dev start`. For any other Airflow,
 
     python -m demo.airflow_settings airflow_settings.yaml
 
-writes its connections, pools and variables into the database of the Airflow in `$AIRFLOW_HOME`. What has the same name
-is replaced, so that it can be repeated; nothing is deleted.
+writes its connections, pools and variables into the database of the Airflow in `$AIRFLOW_HOME`. It replaces entries of
+the same name, so it can be repeated, and deletes nothing else.
 """
 
 from __future__ import annotations
@@ -27,10 +27,9 @@ def load(settings: Airflow) -> None:
     """
     Write connections, pools and variables into Airflow's database, in one transaction.
 
-    :param settings: what to write
-    :raises ConfigurationError: if there is no database, or one without Airflow's tables
+    :raises ConfigurationError: if there is no database, or it lacks Airflow's tables
     """
-    # Here and not at the top: a mistake in the file is told before Airflow's import, which takes seconds.
+    # Not at the top: importing Airflow takes seconds, and a mistake in the file is reported before.
     from airflow.models.pool import Pool
     from airflow.models.variable import Variable
     from airflow.utils.session import create_session
@@ -46,7 +45,7 @@ def load(settings: Airflow) -> None:
             for variable in settings.named_variables:
                 Variable.set(variable.variable_name or "", variable.variable_value or "", session=session)
     except (OperationalError, ProgrammingError) as error:
-        # The driver's own text; the whole error would show the values, and with them pass phrases.
+        # error.orig is the driver's text; the whole error would show the values, pass phrases included.
         raise ConfigurationError(
             f"Airflow's database does not take the settings: {error.orig}. "
             "Check AIRFLOW_HOME, and run `airflow db migrate` if it is new."
@@ -54,7 +53,7 @@ def load(settings: Airflow) -> None:
 
 
 def write_connection(entry: Connection, session: Session) -> None:
-    """Write one connection in place of the one of its name."""
+    """Write a connection, replacing the one of that name."""
     from airflow.models.connection import Connection
     from sqlalchemy import delete
 

@@ -1,8 +1,8 @@
 """
-Makes the demo's users in the Airflow of this environment, whose auth manager is FAB.
+Create the demo's users in the Airflow of this environment, whose auth manager is FAB.
 
-Run as `python -m demo.airflow_users passwords.json`; the file holds a JSON object, user -> password. The roles must be
-there: `airflow sync-perm` makes them.
+Run as `python -m demo.airflow_users passwords.json`; the file holds a JSON object, user -> password. The roles must
+exist: `airflow sync-perm` creates them.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from demo.airflow_home import USERS
 
 
 def main() -> None:
-    """Make the users of the file named on the command line."""
+    """Create the users in the file named on the command line."""
     passwords: dict[str, str] = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     with create_session() as session:
-        keeper = ApplessAirflowSecurityManager(session)
-        roles = {role.name: role for role in keeper.get_all_roles()}
+        manager = ApplessAirflowSecurityManager(session)
+        roles = {role.name: role for role in manager.get_all_roles()}
         for name, password in passwords.items():
-            held, mail = [roles[role] for role in USERS[name]], f"{name}@example.com"
+            user_roles, email = [roles[role] for role in USERS[name]], f"{name}@example.com"
             hashed = generate_password_hash(password)
-            keeper.add_user(name, name.capitalize(), "of the demo", mail, held, hashed_password=hashed)
+            manager.add_user(name, name.capitalize(), "of the demo", email, user_roles, hashed_password=hashed)
 
 
 if __name__ == "__main__":

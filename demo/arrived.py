@@ -1,4 +1,4 @@
-"""Looks at the site as the receiver does: opens what arrived with the private key and counts the rows in it."""
+"""Check the site as the receiver does: decrypt the files with the private key and count their rows."""
 
 from __future__ import annotations
 
@@ -20,29 +20,27 @@ from persado.settings import Settings
 
 
 class MismatchError(Exception):
-    """What arrived is not what was to be sent."""
+    """The files at the site differ from what the delivery should have sent."""
 
 
 def files_at_the_site(layout: Layout) -> list[Path]:
-    """List all files at the site, hidden ones too, in the order in which they were written."""
+    """List all files at the site, hidden ones included, oldest first."""
     files = [path for path in layout.site.rglob("*") if path.is_file()]
     return sorted(files, key=lambda path: path.stat().st_mtime_ns)
 
 
 def open_file(layout: Layout, file: Path, settings: Settings) -> list[str]:
     """
-    Decrypt and unpack a file.
+    Decrypt and unpack a file at the site.
 
-    :param file: the file at the site
-    :param settings: what the delivery says about its files
-    :return: the delimited texts in it; one, unless it is an archive of parts
+    :return: the delimited texts in it: one, unless the file is an archive of parts
     """
     data = decrypt(layout, file) if settings.pgp_public_key else file.read_bytes()
     return [text.decode("utf-8") for text in unpack(data, settings.encoding)]
 
 
 def unpack(data: bytes, encoding: str) -> list[bytes]:
-    """Undo the compression; of an archive give every member."""
+    """Undo the encoding and return every member; a file that is not an archive has one."""
     match encoding:
         case "gzip":
             return [gzip.decompress(data)]
@@ -57,7 +55,7 @@ def unpack(data: bytes, encoding: str) -> list[bytes]:
 
 
 def count_rows(text: str, settings: Settings) -> int:
-    """Count the rows of a delimited text, header not counted; a line break inside a value ends no row."""
+    """Count the rows of a delimited text, without the header; line breaks inside values do not end a row."""
     reader = csv.reader(
         io.StringIO(text, newline=""),
         delimiter=settings.field_delimiter,
@@ -70,7 +68,7 @@ def count_rows(text: str, settings: Settings) -> int:
 
 
 def count_of_query(layout: Layout, configured: Configured, delivery: Delivery) -> int:
-    """Ask the warehouse how many rows the query gives, without any part of the delivery's own code."""
+    """Count the rows of the query in the warehouse, without using any of the delivery's code."""
     query = jinja2.Template(configured.query_file.read_text(encoding="utf-8")).render(
         data_interval_start=delivery.start, data_interval_end=delivery.end
     )

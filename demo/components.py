@@ -1,7 +1,7 @@
 """
-Starts processes and ends them, whatever happens: each in a session of its own, with a log of its own.
+Start processes and end them, whatever happens. Each has its own session and log.
 
-A session's processes are found even when their parent is gone. Should this process be killed, its guardian ends them.
+By the session, processes are found even after their parent is gone. If this process is killed, its guardian ends them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from demo.guardian import GRACE, kill
 
 
 class ComponentError(Exception):
-    """A process that should run does not; the text names its log."""
+    """A process that should run has ended or is not ready; the message names the log."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,6 @@ class Component:
     """
     A process that was started.
 
-    :param name: what it is
     :param process: the leader of its session
     :param log: the file with its output
     """
@@ -38,7 +37,7 @@ class Component:
 
     def check(self) -> None:
         """
-        Make sure that it still runs.
+        Check that the process still runs.
 
         :raises ComponentError: if it has ended
         """
@@ -50,8 +49,7 @@ class Components:
     """
     The processes of one start.
 
-    :param folder: where their logs go
-    :param working_directory: where they run
+    :param folder: the folder for their logs
     """
 
     def __init__(self, folder: Path, working_directory: Path) -> None:
@@ -70,9 +68,8 @@ class Components:
         """
         Start a process.
 
-        :param name: what it is; its log is named after it
-        :param command: program and arguments
-        :param environment: all of its environment
+        :param name: also the name of its log
+        :param environment: its whole environment
         """
         log = self._folder / f"{name}.log"
         with log.open("wb") as output:
@@ -87,12 +84,12 @@ class Components:
             )
         component = Component(name, process, log)
         self._started.append(component)
-        self._tell_guardian(str(process.pid))
+        self._notify_guardian(str(process.pid))
         return component
 
     def check(self) -> None:
         """
-        Make sure that all of them run.
+        Check that all processes still run.
 
         :raises ComponentError: if one has ended
         """
@@ -101,11 +98,12 @@ class Components:
 
     def wait_for(self, what: str, ready: Callable[[], bool], seconds: float) -> None:
         """
-        Wait until something is ready, as long as all processes run.
+        Wait until something is ready.
 
-        :param what: what is waited for, for the error
-        :param ready: tells whether it is
-        :raises ComponentError: if a process has ended, or time is up
+        :param what: its name in the error
+        :param ready: returns whether it is
+        :param seconds: how long to wait at most
+        :raises ComponentError: if a process has ended, or the time is up
         """
         deadline = time.monotonic() + seconds
         while not ready():
@@ -125,10 +123,10 @@ class Components:
         kill({component.process.pid for component in self._started})
         for component in self._started:
             component.process.wait()
-        self._tell_guardian("done")
+        self._notify_guardian("done")
         self._guardian.communicate()
 
-    def _tell_guardian(self, line: str) -> None:
+    def _notify_guardian(self, line: str) -> None:
         if self._guardian.stdin is None:
             return
         with suppress(BrokenPipeError):
@@ -139,17 +137,16 @@ class Components:
 @contextmanager
 def components(folder: Path, working_directory: Path) -> Iterator[Components]:
     """
-    Start processes within the block; at its end, however it ends, all of them end.
+    Let the block start processes, and end them all when it is left, however it is left.
 
-    :param folder: where their logs go
-    :param working_directory: where they run
+    :param folder: the folder for their logs
     """
     started = Components(folder, working_directory)
     former = {number: signal.signal(number, interrupt) for number in ending_signals()}
     try:
         yield started
     finally:
-        # From here on nothing may interrupt: ending takes little longer than GRACE.
+        # Nothing may interrupt this: it takes little longer than GRACE.
         for number in former:
             signal.signal(number, signal.SIG_IGN)
         started.stop()
@@ -158,7 +155,7 @@ def components(folder: Path, working_directory: Path) -> Iterator[Components]:
 
 
 def ending_signals() -> list[signal.Signals]:
-    """List the signals by which a person ends the program; under `nohup` the closing of the terminal is none."""
+    """List the signals that end the program. Under `nohup`, closing the terminal does not."""
     signals = [signal.SIGINT, signal.SIGTERM]
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         signals.append(signal.SIGHUP)
@@ -166,13 +163,13 @@ def ending_signals() -> list[signal.Signals]:
 
 
 def interrupt(number: int, _frame: object) -> None:
-    """Leave the block, whichever of the signals came."""
+    """Leave the block, whichever signal it was."""
     raise KeyboardInterrupt(signal.Signals(number).name)
 
 
 def last_line(log: Path) -> str:
-    """Give the last line of a log that is not empty."""
+    """Return the last line of a log that is not blank."""
     with suppress(OSError):
         lines = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
-        return lines[-1] if lines else "it said nothing"
-    return "it said nothing"
+        return lines[-1] if lines else "no output"
+    return "no output"

@@ -1,4 +1,4 @@
-"""Runs orchestrations as real DAG runs, and tells on the way what each stage does."""
+"""Run orchestrations as real DAG runs, and print the progress of each stage."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ ENDED = {"success", "failed", "skipped", "upstream_failed", "removed"}
 
 
 class DeliveryError(Exception):
-    """A delivery failed; the text names the log to read."""
+    """A delivery failed; the message names the log."""
 
 
 @dataclass(frozen=True)
 class Delivery:
     """
-    A delivery that has ended well.
+    A successful delivery.
 
-    :param orchestration: its name, which is the DAG's
-    :param start: the beginning of the run's data interval
+    :param orchestration: its name, which is the DAG's id
+    :param start: the start of the run's data interval
     :param end: the end of the run's data interval
-    :param receipt: what the run wrote about itself
+    :param receipt: the receipt in the run's asset event
     """
 
     orchestration: str
@@ -48,20 +48,18 @@ def deliver(
     """
     Trigger the DAGs of some orchestrations, all at once, and follow their runs to the end.
 
-    :param home: Airflow's home folder, where the logs are
-    :param orchestrations: their names
-    :param console: where the progress goes
-    :param check: raises if a part of Airflow does not run any more
+    :param home: Airflow's home folder, which holds the logs
+    :param check: raises if one of Airflow's processes has ended
     :raises DeliveryError: if a run fails
     """
     followers = [Follower(api, home, name, console) for name in orchestrations]
     deadline = time.monotonic() + TIME_OUT
     with console.status("queued") as status:
         while unfinished := [follower for follower in followers if not follower.ended]:
-            status.update("; ".join([follower.look() for follower in unfinished]))
+            status.update("; ".join([follower.refresh() for follower in unfinished]))
             check()
             if time.monotonic() > deadline:
-                raise DeliveryError(f"no end after {TIME_OUT:.0f} s\n  read {home / 'logs'}")
+                raise DeliveryError(f"not finished after {TIME_OUT:.0f} s\n  read {home / 'logs'}")
             time.sleep(POLL)
     if failures := [follower.failure() for follower in followers if not follower.succeeded]:
         raise DeliveryError("\n".join(failures))
@@ -70,9 +68,9 @@ def deliver(
 
 def next_interval(dag: Mapping[str, Any]) -> dict[str, Any]:
     """
-    Say which run to trigger: of a scheduled DAG, the one that its schedule would start now.
+    Return which run to trigger: for a scheduled DAG, the one that its schedule would start next.
 
-    The schedule leaves out what has run; so the DAG runs once, and not once more as soon as it is no longer paused.
+    The schedule skips intervals that have a run, so unpausing the DAG does not start a second one.
     """
     if dag.get("next_dagrun_logical_date") and dag.get("next_dagrun_data_interval_start"):
         return {
@@ -85,12 +83,10 @@ def next_interval(dag: Mapping[str, Any]) -> dict[str, Any]:
 
 class Follower:
     """
-    One run, from its trigger on; prints each stage as it ends.
+    Triggers a run, and prints each stage as it ends.
 
-    :param api: Airflow's API
     :param home: Airflow's home folder
     :param orchestration: the DAG to trigger
-    :param console: where the progress goes
     """
 
     def __init__(self, api: AirflowAPI, home: Path, orchestration: str, console: Console) -> None:
@@ -100,33 +96,33 @@ class Follower:
         self._console = console
         self._run = api.trigger(orchestration, **next_interval(api.dag(orchestration) or {}))
         self._tasks: list[Mapping[str, Any]] = []
-        self._told: set[tuple[str, str, int]] = set()
+        self._printed: set[tuple[str, str, int]] = set()
 
     @property
     def ended(self) -> bool:
-        """Whether the run has come to its end, good or bad."""
+        """Whether the run has ended, successfully or not."""
         return self._run["state"] in ENDED
 
     @property
     def succeeded(self) -> bool:
-        """Whether it has come to a good end."""
+        """Whether the run was successful."""
         return bool(self._run["state"] == "success")
 
-    def look(self) -> str:
-        """Print what is new, and say in a word what goes on."""
+    def refresh(self) -> str:
+        """Fetch the run's state, print the tasks that have ended since, and return a line about the running ones."""
         self._run = self._api.run(self._orchestration, self._run["dag_run_id"])
         self._tasks = self._api.tasks(self._orchestration, self._run["dag_run_id"])
         for task in sorted(self._tasks, key=lambda task: task["start_date"] or "~"):
-            told = (task["task_id"], task["state"], task["try_number"])
-            if task["state"] in (*ENDED, "up_for_retry") and told not in self._told:
-                self._told.add(told)
-                self._tell(task)
+            key = (task["task_id"], task["state"], task["try_number"])
+            if task["state"] in (*ENDED, "up_for_retry") and key not in self._printed:
+                self._printed.add(key)
+                self._print(task)
         running = [task for task in self._tasks if task["state"] == "running"]
-        doing = [f"{task['task_id']} {last_progress(self._log(task))}".strip() for task in running]
-        return f"{self._orchestration}: {', '.join(doing) or 'waiting'}"
+        progress = [f"{task['task_id']} {last_progress(self._log(task))}".strip() for task in running]
+        return f"{self._orchestration}: {', '.join(progress) or 'waiting'}"
 
     def failure(self) -> str:
-        """Say which task failed, why, and where to read on."""
+        """Return which task failed, why, and which log to read."""
         failed = [task for task in self._tasks if task["state"] == "failed"]
         if not failed:
             return f"{self._orchestration}: the run failed before any task did\n  read {self._home / 'logs'}"
@@ -134,7 +130,7 @@ class Follower:
         return f"{self._orchestration}: {failed[0]['task_id']} failed: {last_error(log)}\n  read {log}"
 
     def delivery(self) -> Delivery:
-        """Give the delivery of a run that has come to a good end, with the receipt from its asset event."""
+        """Return the delivery of a successful run, with the receipt from its asset event."""
         events = self._api.asset_events(self._orchestration, self._run["dag_run_id"])
         return Delivery(
             orchestration=self._orchestration,
@@ -147,7 +143,7 @@ class Follower:
         attempt = max(1, task["try_number"])
         return task_log(self._home, self._orchestration, self._run["dag_run_id"], task["task_id"], attempt)
 
-    def _tell(self, task: Mapping[str, Any]) -> None:
+    def _print(self, task: Mapping[str, Any]) -> None:
         name, state = task["task_id"], task["state"]
         if state == "success":
             result = self._api.result(self._orchestration, self._run["dag_run_id"], name)
@@ -155,14 +151,14 @@ class Follower:
         elif state == "failed":
             mark, text = "[red]✗[/red]", "failed"
         elif state == "up_for_retry":
-            mark, text = "[yellow]…[/yellow]", f"to be tried again: {escape(last_error(self._log(task)))}"
+            mark, text = "[yellow]…[/yellow]", f"will be retried: {escape(last_error(self._log(task)))}"
         else:
             mark, text = "-", state
         self._console.print(f"{mark} {self._orchestration:<18}{name:<13}{text}", highlight=False, soft_wrap=True)
 
 
 def measured(result: Any, task: Mapping[str, Any]) -> str:
-    """Give rows, bytes, time and rate of a stage, as far as its result tells them; only the time of another task."""
+    """Return rows, bytes, time and rate of a stage; for a task whose result has no stages, the time only."""
     stages = (result.get("stages") if isinstance(result, Mapping) else None) or [{}]
     record = stages[-1]
     seconds = float(record.get("seconds") or task["duration"] or 0)

@@ -1,8 +1,8 @@
 """
-Ends a start's processes when whoever started them is gone without having done so: killed, or crashed.
+End processes whose starter was killed or has crashed.
 
-Run as `python -m demo.guardian`. It reads the numbers of sessions, one a line, from a pipe whose other end the starter
-holds. `done` means that there is nothing left to do; the pipe's end without it means that the starter is gone.
+Run as `python -m demo.guardian`. It reads session ids, one a line, from a pipe whose other end the starter holds. The
+line `done` means that the starter has ended them itself; end of file without it means that the starter is gone.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from contextlib import suppress
 from pathlib import Path
 
 GRACE = 5.0
-"""Seconds between asking processes to end and ending them."""
+"""Seconds between SIGTERM and SIGKILL."""
 
 
 def main() -> None:
-    """Wait for the starter's end."""
+    """Wait for the starter to end."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     sessions: set[int] = set()
@@ -38,7 +38,7 @@ def main() -> None:
 
 
 def kill(sessions: Collection[int]) -> None:
-    """End all processes of some sessions at once."""
+    """Kill all processes of some sessions."""
     while left := members(sessions):
         for process in left:
             with suppress(ProcessLookupError):
@@ -52,7 +52,7 @@ def members(sessions: Collection[int]) -> list[int]:
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             with suppress(OSError):
-                # After the name, which is in brackets: state, parent, group, session.
+                # After the name, which is in parentheses: state, parent, group, session.
                 state, _parent, _group, session = (entry / "stat").read_text().rpartition(")")[2].split()[:4]
                 if int(session) in sessions and state not in "ZX":
                     found.append(int(entry.name))

@@ -1,10 +1,11 @@
 """
-Makes `.venv` from requirements.lock, and as root installs the Debian packages of packages.txt, for the tests those of
-packages-dev.txt too.
+Create `.venv` from requirements.lock; as root, also install Debian packages.
 
-Run as `python3 -m demo.install --for run|test` with any Python 3.11 or newer: it uses the standard library only. What
-is in place already is left alone, so that a second call ends at once. Nothing outside `.venv` is written, apart from
-the Debian packages.
+The Debian packages are those in packages.txt, and for the tests also those in packages-dev.txt.
+
+Run as `python3 -m demo.install --for run|test` with Python 3.11 or newer; it uses the standard library only. What is
+already installed is left alone, so a second call returns at once. Apart from the Debian packages, nothing is written
+outside `.venv`.
 """
 
 from __future__ import annotations
@@ -24,20 +25,21 @@ ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 STAMP = VENV / "persado-installed"
 
-# What is to be installed, and without which packages it cannot go on: package -> the program that it brings.
+# The lists to install for each purpose.
 PACKAGES = {"run": ["packages.txt"], "test": ["packages.txt", "packages-dev.txt"]}
+# The packages that `make run` cannot do without, each with its program.
 RUN_NEEDS = {"gnupg": "gpg"}
 
-# No cache: what is installed is installed once, and nothing is left in the home folder.
+# No cache: everything is installed once, and nothing is left in the home folder.
 PIP_OPTIONS = ["--quiet", "--no-cache-dir", "--disable-pip-version-check"]
 
 
 def main() -> None:
-    """Install what is missing; exit with a message where that cannot be."""
+    """Install what is missing; exit with a message where that is not possible."""
     parser = argparse.ArgumentParser(prog="python -m demo.install", description=__doc__)
     parser.add_argument("--for", dest="purpose", choices=["run", "test"], default="run", help="what must work after it")
     purpose = parser.parse_args().purpose
-    if sys.version_info < (3, 11):  # noqa: UP036 - run by whatever python3 is on the machine, before anything is installed
+    if sys.version_info < (3, 11):  # noqa: UP036 - the machine's python3 runs this, before anything is installed
         sys.exit(
             f"Python 3.11 or newer is needed; {sys.executable} is {sys.version.split()[0]}. "
             f"Name a newer one: make PYTHON=python3.12 {purpose}"
@@ -47,7 +49,7 @@ def main() -> None:
 
 
 def install_debian_packages(purpose: str) -> None:
-    """Install the missing packages as root; otherwise say which ones to install."""
+    """Install the missing packages if root; otherwise print which ones to install."""
     wanted = [name for file in PACKAGES[purpose] for name in (ROOT / file).read_text(encoding="utf-8").split()]
     missing = [name for name in wanted if not is_installed(name)]
     if not missing:
@@ -67,7 +69,7 @@ def install_debian_packages(purpose: str) -> None:
 
 
 def is_installed(package: str) -> bool:
-    """Tell whether dpkg knows the package as installed; without dpkg, whether its program is on the path."""
+    """Return whether dpkg lists the package as installed; without dpkg, whether its program is on the path."""
     if not shutil.which("dpkg-query"):
         return shutil.which(RUN_NEEDS.get(package, package)) is not None
     query = ["dpkg-query", "--show", "--showformat=${db:Status-Status}", package]
@@ -75,7 +77,7 @@ def is_installed(package: str) -> bool:
 
 
 def apt_install(packages: list[str]) -> None:
-    """Install Debian packages; what apt says is shown only when it fails."""
+    """Install Debian packages; print apt's output only if it fails."""
     print(f"Installing Debian packages: {' '.join(packages)}", flush=True)
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     for command in (
@@ -90,7 +92,7 @@ def apt_install(packages: list[str]) -> None:
 
 
 def install_python_packages() -> None:
-    """Bring `.venv` to exactly what requirements.lock says, with the project itself installed in place."""
+    """Make `.venv` hold exactly what requirements.lock lists, and this project, editable."""
     stamp = wanted_state()
     if STAMP.is_file() and STAMP.read_text(encoding="utf-8") == stamp and (VENV / "bin" / "python").exists():
         return
@@ -108,7 +110,7 @@ def install_python_packages() -> None:
 
 
 def wanted_state() -> str:
-    """Name what the environment is made of; it is made anew when one of these changes."""
+    """Return a stamp of what the environment is made from; it is recreated when the stamp changes."""
     digest = hashlib.sha256()
     for name in ("requirements.lock", "pyproject.toml"):
         digest.update((ROOT / name).read_bytes())
@@ -116,13 +118,13 @@ def wanted_state() -> str:
 
 
 def make_venv() -> None:
-    """Make an empty virtual environment; Debian ships the means in a package of its own."""
+    """Create an empty virtual environment. On Debian that needs the separate package python3.X-venv."""
     if importlib.util.find_spec("ensurepip") is None:
         package = f"python3.{sys.version_info.minor}-venv"
         if os.geteuid() == 0 and shutil.which("apt-get"):
             apt_install([package])
         else:
-            sys.exit(f"{sys.executable} cannot make virtual environments. Run: sudo apt-get install {package}")
+            sys.exit(f"{sys.executable} cannot create virtual environments. Run: sudo apt-get install {package}")
     run_or_exit([sys.executable, "-m", "venv", "--clear", str(VENV)])
 
 
@@ -140,25 +142,25 @@ def bootstrap_uv() -> None:
 
 def install(by_uv: list[str], by_pip: list[str]) -> None:
     """
-    Install with uv; with pip where uv fails.
+    Install with uv, or with pip if uv fails.
 
-    uv does not read pip's configuration, by which many companies name their own package index.
+    uv does not read pip's configuration, where a company's own package index may be set.
     """
-    # Compiled now, because some environments forbid Python to do so later, and then every start takes seconds longer.
+    # Compile now: where PYTHONDONTWRITEBYTECODE is set, every start would take seconds longer.
     options = ["--quiet", "--no-cache", "--compile-bytecode", "--python", venv_program("python")]
     done = subprocess.run([venv_program("uv"), *by_uv, *options], capture_output=True, text=True, check=False)
     if done.returncode:
-        print(f"uv failed, so pip is tried, which takes longer:\n{done.stderr.strip()}", file=sys.stderr, flush=True)
+        print(f"uv failed; trying pip, which takes longer:\n{done.stderr.strip()}", file=sys.stderr, flush=True)
         run_or_exit([venv_program("python"), "-m", "pip", *by_pip, *PIP_OPTIONS])
 
 
 def venv_program(name: str) -> str:
-    """Give the path of a program in `.venv`."""
+    """Return the path of a program in `.venv`."""
     return str(VENV / "bin" / name)
 
 
 def run_or_exit(command: list[str]) -> None:
-    """Run a command; end with its output where it fails."""
+    """Run a command; exit with its output if it fails."""
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(f"{' '.join(command)} failed:\n{done.stdout}{done.stderr}".rstrip())

@@ -1,4 +1,4 @@
-"""Where the demo keeps its things: all of it below `.demo` in the checkout, which git ignores."""
+"""The demo's files and folders: all of them are below `.demo` in the checkout, which git ignores."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Layout:
 
     @property
     def demo(self) -> Path:
-        """Everything that the demo makes; only its owner may look in."""
+        """Everything that the demo creates; readable by its owner only."""
         return self.root / ".demo"
 
     @property
@@ -28,7 +28,7 @@ class Layout:
 
     @property
     def site(self) -> Path:
-        """What the stand-in site holds: the root folder that an SFTP client sees."""
+        """The stand-in site's files: the root folder that an SFTP client sees."""
         return self.demo / "site"
 
     @property
@@ -38,7 +38,7 @@ class Layout:
 
     @property
     def secrets(self) -> Path:
-        """Pass phrases and private keys, made on the spot."""
+        """Generated pass phrases and private keys."""
         return self.demo / "secrets"
 
     @property
@@ -48,7 +48,7 @@ class Layout:
 
     @property
     def airflow_home(self) -> Path:
-        """The private Airflow home, made anew at every start."""
+        """The private Airflow home, recreated at every start."""
         return self.demo / "airflow"
 
     @property
@@ -58,11 +58,11 @@ class Layout:
 
     @property
     def cache(self) -> Path:
-        """What takes long to make and stays good, such as an empty Airflow database."""
+        """What takes long to create and can be reused, such as an empty Airflow database."""
         return self.demo / "cache"
 
     def make_folders(self) -> None:
-        """Make the folders, closed to everybody else."""
+        """Create the folders, readable by the owner only."""
         for folder in (self.demo, self.site, self.secrets, self.config, self.logs, self.cache):
             folder.mkdir(mode=0o700, exist_ok=True)
 

@@ -1,4 +1,4 @@
-"""Which parts a start works with: the demo's warehouse, site and key, or those that a user has filled in."""
+"""Choose between the demo's warehouse, site and key, and those that a user has set."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ PERSADO = "persado_default"
 @dataclass(frozen=True)
 class Parts:
     """
-    What a start of Airflow works with.
+    What the demo's Airflow works with.
 
     :param settings: connections and pools, complete
     :param config: the folder with destinations, data templates, orchestrations, queries and keys
-    :param all_ours: whether warehouse and site both are the demo's, so that nothing can reach anybody else
+    :param all_ours: whether both warehouse and site are the demo's, so that nothing leaves this machine
     """
 
     settings: Airflow
@@ -33,13 +33,13 @@ class Parts:
 
 def choose_parts(layout: Layout, settings: Airflow, site: Site, *, only_ours: bool) -> Parts:
     """
-    Fill in what airflow_settings.yaml leaves open.
+    Fill in what airflow_settings.yaml leaves empty.
 
-    A connection without a host is the demo's, unless the environment has one of its name. With a site of the user's
-    own, the user's own keys are used too.
+    ``warehouse_default`` and ``persado_default`` are the demo's, unless the file gives them a host or a URI, or the
+    environment defines them. With a site of the user's own, the keys in include/persado are used.
 
-    :param settings: what the file says
-    :param only_ours: whether to use the demo's parts even where the file names others
+    :param settings: the content of the file
+    :param only_ours: whether to use the demo's parts in any case
     """
     ours = {
         WAREHOUSE: Connection(conn_id=WAREHOUSE, conn_type="duckdb", conn_host=str(layout.warehouse)),
@@ -55,26 +55,22 @@ def choose_parts(layout: Layout, settings: Airflow, site: Site, *, only_ours: bo
     }
     filled_in = [entry for entry in settings.named_connections if entry.conn_host or entry.conn_uri]
     theirs = set() if only_ours else {entry.conn_id for entry in filled_in} | in_environment(ours)
-    kept = [entry for entry in settings.named_connections if entry.conn_id in theirs or entry.conn_id not in ours]
+    unchanged = [entry for entry in settings.named_connections if entry.conn_id in theirs or entry.conn_id not in ours]
     added = [connection for name, connection in ours.items() if name not in theirs]
     return Parts(
-        settings=settings.model_copy(update={"connections": (*kept, *added)}),
+        settings=settings.model_copy(update={"connections": (*unchanged, *added)}),
         config=layout.root / "include" / "persado" if PERSADO in theirs else make_config(layout),
         all_ours=not theirs & ours.keys(),
     )
 
 
 def in_environment(names: Iterable[str]) -> set[str]:
-    """Tell which connections the environment defines; Airflow prefers them to its database."""
+    """Return which connections the environment defines; Airflow prefers them to those in its database."""
     return {name for name in names if f"AIRFLOW_CONN_{name.upper()}" in os.environ}
 
 
 def make_config(layout: Layout) -> Path:
-    """
-    Make the demo's configuration folder: links to include/persado, so that edits show, but with the demo's own key.
-
-    :param layout: the checkout
-    """
+    """Create the demo's configuration folder: links to include/persado, so that edits show, and the demo's own key."""
     source = layout.root / "include" / "persado"
     key = public_key_file(layout).name
     for folder in (layout.config, layout.config / "keys"):

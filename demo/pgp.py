@@ -1,4 +1,4 @@
-"""The demo's PGP key pair: its public half is the destination's key, its private half opens what arrived."""
+"""The demo's PGP key pair: the public key is the destination's, the private key decrypts what arrived."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ def private_key_file(layout: Layout) -> Path:
 
 
 def public_key_file(layout: Layout) -> Path:
-    """The file with the public key, where the destination looks for it."""
+    """The file with the public key, which the destination names."""
     return layout.config / "keys" / "persado.asc"
 
 
 def make_key_pair(layout: Layout) -> bool:
-    """Make the pair unless there is one, and tell whether it was made."""
+    """Generate the pair unless it exists; return whether it was generated."""
     if private_key_file(layout).is_file() and public_key_file(layout).is_file():
         return False
     with gnupg_home(agent=True) as home:
         keyring = home.keyring()
-        made = keyring.gen_key(PARAMETERS)
-        if not made.fingerprint:
-            raise RuntimeError(f"gpg made no key pair: {made.stderr}")
-        private = keyring.export_keys(made.fingerprint, secret=True, expect_passphrase=False)
-        public = keyring.export_keys(made.fingerprint)
+        key = keyring.gen_key(PARAMETERS)
+        if not key.fingerprint:
+            raise RuntimeError(f"gpg generated no key pair: {key.stderr}")
+        private = keyring.export_keys(key.fingerprint, secret=True, expect_passphrase=False)
+        public = keyring.export_keys(key.fingerprint)
     public_key_file(layout).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     public_key_file(layout).write_text(public, encoding="utf-8")
     write_private(private_key_file(layout), private)
@@ -51,11 +51,11 @@ def make_key_pair(layout: Layout) -> bool:
 
 
 def decrypt(layout: Layout, file: Path) -> bytes:
-    """Open a file with the private key."""
+    """Decrypt a file with the private key."""
     with gnupg_home(agent=True) as home:
         keyring = home.keyring()
         keyring.import_keys(private_key_file(layout).read_text(encoding="utf-8"))
-        opened = keyring.decrypt(file.read_bytes())
-    if not opened.ok:
-        raise ValueError(f"{file}: {opened.status}")
-    return bytes(opened.data)
+        decrypted = keyring.decrypt(file.read_bytes())
+    if not decrypted.ok:
+        raise ValueError(f"{file}: {decrypted.status}")
+    return bytes(decrypted.data)

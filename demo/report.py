@@ -1,4 +1,4 @@
-"""Shows what the deliveries did, and proves it: receipts, the site's folder, first lines and rows of each file."""
+"""Show what was delivered, and check it: receipts, the site's folder, first lines and number of rows of each file."""
 
 from __future__ import annotations
 
@@ -25,10 +25,9 @@ def report(
     """
     Show what was delivered and compare it with the warehouse.
 
-    :param deliveries: the deliveries, all of them ended well
-    :param configured: what include/persado says about each
-    :param console: where it goes
-    :raises MismatchError: if anything at the site is not as it should be
+    :param deliveries: successful deliveries
+    :param configured: the configuration of each orchestration
+    :raises MismatchError: if the files at the site are not those of the receipts and queries
     """
     console.print(receipts(deliveries))
     console.print(listing(layout))
@@ -36,11 +35,11 @@ def report(
     for delivery in deliveries:
         expected |= show_delivery(layout, delivery, configured[delivery.orchestration], console)
     if left_over := set(files_at_the_site(layout)) - expected:
-        raise MismatchError(f"at the site there are files that no receipt names: {names(layout, left_over)}")
+        raise MismatchError(f"the site has files that no receipt lists: {names(layout, left_over)}")
 
 
 def receipts(deliveries: Sequence[Delivery]) -> Table:
-    """Make the table of the receipts."""
+    """Return the receipts as a table."""
     table = Table(title="Receipts", title_justify="left")
     for heading in (
         "orchestration",
@@ -73,7 +72,7 @@ def receipts(deliveries: Sequence[Delivery]) -> Table:
 
 
 def listing(layout: Layout) -> Table:
-    """Make the listing of the site's folder."""
+    """Return the files at the site as a table."""
     table = Table(title="The site's folder, in the order of writing", title_justify="left")
     for heading in ("name", "bytes", "written (UTC)"):
         table.add_column(heading, justify="right" if heading == "bytes" else "left")
@@ -84,7 +83,7 @@ def listing(layout: Layout) -> Table:
 
 
 def show_delivery(layout: Layout, delivery: Delivery, configured: Configured, console: Console) -> set[Path]:
-    """Show the first lines of a delivery's files and compare the rows; give the paths that belong to the delivery."""
+    """Show the first lines of a delivery's files, compare the rows, and return the paths of the delivery's files."""
     rows = 0
     paths = [at_the_site(layout, file["remote_path"]) for file in delivery.receipt.get("files", [])]
     for path in paths:
@@ -95,27 +94,27 @@ def show_delivery(layout: Layout, delivery: Delivery, configured: Configured, co
         console.print(Text(f"\n{names(layout, [path])}, decrypted and unpacked, begins:", style="bold"))
         for line in texts[0].splitlines()[:FIRST_LINES]:
             console.print(Text(f"  {line}"), no_wrap=True, overflow="ellipsis")
-    of_query = count_of_query(layout, configured, delivery)
-    told = f"{delivery.orchestration}: {rows:,} rows decrypted, {of_query:,} rows in the query's result"
-    if rows != of_query or not paths:
-        raise MismatchError(f"{told}: not the same")
-    console.print(f"  [green]✓[/green] {told}", highlight=False)
+    expected = count_of_query(layout, configured, delivery)
+    counts = f"{delivery.orchestration}: {rows:,} rows decrypted, {expected:,} rows in the query's result"
+    if rows != expected or not paths:
+        raise MismatchError(f"{counts}: not the same")
+    console.print(f"  [green]✓[/green] {counts}", highlight=False)
     done = delivery.receipt.get("done_path")
     return {*paths, *([at_the_site(layout, done)] if done else [])}
 
 
 def at_the_site(layout: Layout, remote_path: str) -> Path:
-    """Give the local path of a path at the site."""
+    """Return the local path of a path at the site."""
     return layout.site / remote_path.lstrip("/")
 
 
 def names(layout: Layout, files: Sequence[Path] | set[Path]) -> str:
-    """Name files as the receiver does."""
+    """Return the paths of files as the receiver sees them."""
     return ", ".join(sorted(f"/{file.relative_to(layout.site)}" for file in files))
 
 
 def total(deliveries: Sequence[Delivery]) -> str:
-    """Sum up in a line."""
+    """Return the numbers of files, rows and bytes in one line."""
     files = [file for delivery in deliveries for file in delivery.receipt.get("files", [])]
     rows = sum(file.get("rows", 0) for file in files)
     return f"{len(files)} files, {rows:,} rows, {decimal(sum(file.get('bytes', 0) for file in files))}"

@@ -1,4 +1,4 @@
-"""The Astro CLI's airflow_settings.yaml, read and checked: connections, pools and variables of a local Airflow."""
+"""Read and check the Astro CLI's airflow_settings.yaml: connections, pools and variables of a local Airflow."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from persado.settings.text.yaml_text import parse_yaml
 
 
 def _text(given: Any) -> Any:
-    # The general message would show a number, and a pass phrase may be one.
+    # pydantic's own message would show the value, which may be a pass phrase.
     if given is None or isinstance(given, str):
         return given
     raise mistake("expected a text. Put it in quotes to make it one.")
@@ -29,7 +29,7 @@ def _mapping(given: Any) -> Any:
     try:
         return json.loads(given)
     except ValueError:
-        raise mistake("expected a mapping, or a text that holds a JSON object.") from None
+        raise mistake("expected a mapping, or a text that contains a JSON object.") from None
 
 
 Text = Annotated[str | None, BeforeValidator(_text)]
@@ -37,7 +37,7 @@ Mapping = Annotated[dict[str, Any] | None, BeforeValidator(_mapping)]
 
 
 class Connection(Strict):
-    """One of `connections`. Without a name it is a form that nobody has filled in yet, and left out."""
+    """An entry of `connections`. Without a name it is an empty form, and ignored."""
 
     conn_id: Text = None
     conn_type: Text = None
@@ -55,16 +55,16 @@ class Connection(Strict):
             name for name in type(self).model_fields if name not in ("conn_id", "conn_uri") and getattr(self, name)
         ]
         if not self.conn_id and (others or self.conn_uri):
-            raise mistake("has no conn_id. Give the connection its name.")
+            raise mistake("has no conn_id. Write the connection's name.")
         if self.conn_uri and others:
-            raise mistake(f"conn_uri says everything. Leave it out, or leave out {', '.join(others)}.")
+            raise mistake(f"conn_uri is complete by itself. Leave it out, or leave out {', '.join(others)}.")
         if self.conn_id and not self.conn_uri and not self.conn_type:
             raise mistake("has no conn_type. Write the type of the connection, such as postgres or persado.")
         return self
 
 
 class Pool(Strict):
-    """One of `pools`; left out while it has no name."""
+    """An entry of `pools`; ignored if it has no name."""
 
     pool_name: Text = None
     pool_slot: int | None = Field(default=None, ge=-1)
@@ -73,19 +73,19 @@ class Pool(Strict):
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.pool_name and self.pool_slot is None:
-            raise mistake("has no pool_slot. Write how many tasks may use the pool at once.")
+            raise mistake("has no pool_slot. Write how many tasks may use the pool at the same time.")
         return self
 
 
 class Variable(Strict):
-    """One of `variables`; left out while it has no name."""
+    """An entry of `variables`; ignored if it has no name."""
 
     variable_name: Text = None
     variable_value: Text = Field(default=None, repr=False)
 
 
 class Airflow(Strict):
-    """What the file says."""
+    """The content of the file."""
 
     connections: tuple[Connection, ...] | None = Field(default=None, strict=False)
     pools: tuple[Pool, ...] | None = Field(default=None, strict=False)
@@ -100,22 +100,22 @@ class Airflow(Strict):
 
     @property
     def named_connections(self) -> tuple[Connection, ...]:
-        """The connections, without blank forms."""
+        """The connections, without empty forms."""
         return tuple(entry for entry in self.connections or () if entry.conn_id)
 
     @property
     def named_pools(self) -> tuple[Pool, ...]:
-        """The pools, without blank forms."""
+        """The pools, without empty forms."""
         return tuple(entry for entry in self.pools or () if entry.pool_name)
 
     @property
     def named_variables(self) -> tuple[Variable, ...]:
-        """The variables, without blank forms."""
+        """The variables, without empty forms."""
         return tuple(entry for entry in self.variables or () if entry.variable_name)
 
 
 class SettingsFile(Strict):
-    """The outermost level of the file."""
+    """The top level of the file."""
 
     airflow: Airflow = Airflow()
 
@@ -124,8 +124,7 @@ def read_settings(file: Path) -> Airflow:
     """
     Read and check a settings file.
 
-    :param file: the YAML file
-    :raises ConfigurationError: with a line for each mistake: file, line, what is wrong and what was expected; no value
+    :raises ConfigurationError: with file, line, what is wrong and what was expected for each mistake, and no value
     """
     try:
         text = file.read_text(encoding="utf-8")

@@ -1,7 +1,7 @@
 """
-A stand-in for Persado's site: an SFTP server on this machine only, with one account, its own host key and a log.
+A stand-in for Persado's site: an SFTP server on 127.0.0.1 with one account, its own host key and a log.
 
-`python -m demo.sftp_site` serves until it is ended. `prepare_site` comes before, `read_site` tells how to reach it.
+Call `prepare_site` first. `python -m demo.sftp_site` then serves until SIGTERM; `read_site` returns how to reach it.
 """
 
 from __future__ import annotations
@@ -35,10 +35,8 @@ class Site:
     """
     How to reach the stand-in.
 
-    :param host: its address
-    :param port: its port, free at the moment it was started
+    :param port: its port, which differs from start to start
     :param account: the user name
-    :param pass_phrase: the account's pass phrase
     :param host_key: the public host key, "type base64"
     """
 
@@ -50,7 +48,7 @@ class Site:
 
 
 def prepare_site(layout: Layout) -> None:
-    """Empty the site; make its host key and pass phrase unless there are some."""
+    """Empty the site; generate its host key and pass phrase unless they exist."""
     shutil.rmtree(layout.site, ignore_errors=True)
     layout.site.mkdir(mode=0o700, parents=True)
     for stale in (layout.site_log, ready_file(layout)):
@@ -62,7 +60,7 @@ def prepare_site(layout: Layout) -> None:
 
 
 def read_site(layout: Layout) -> Site | None:
-    """Tell how to reach the site; None until it listens."""
+    """Return how to reach the site; None until it listens."""
     try:
         reachable = json.loads(ready_file(layout).read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -81,12 +79,12 @@ def host_key_file(layout: Layout) -> Path:
 
 
 def known_hosts_file(layout: Layout) -> Path:
-    """The file by which OpenSSH's `sftp` knows the site."""
+    """The known_hosts file for OpenSSH's `sftp`."""
     return layout.demo / "known_hosts"
 
 
 def ready_file(layout: Layout) -> Path:
-    """The file that the server writes as soon as it listens."""
+    """The file that the server writes once it listens."""
     return layout.demo / "site.json"
 
 
@@ -103,13 +101,13 @@ async def serve(layout: Layout) -> None:
     pass_phrase = read_pass_phrase(layout)
     key = asyncssh.read_private_key(host_key_file(layout))
     with layout.site_log.open("a", encoding="utf-8", buffering=1) as log:
-        note = Log(log.write)
+        record = Log(log.write)
         server = await asyncssh.listen(
             ADDRESS,
             0,
             server_host_keys=[key],
-            server_factory=lambda: Door(pass_phrase, note),
-            sftp_factory=lambda channel: Folder(channel, layout.site, note),
+            server_factory=lambda: Login(pass_phrase, record),
+            sftp_factory=lambda channel: Folder(channel, layout.site, record),
             allow_scp=False,
             public_key_auth=False,
             kbdint_auth=False,
@@ -120,7 +118,7 @@ async def serve(layout: Layout) -> None:
 
 
 def publish(layout: Layout, port: int, public_key: str) -> None:
-    """Tell everybody who waits for the site where it listens."""
+    """Write the files that say where the site listens."""
     host_key = " ".join(public_key.split()[:2])
     known_hosts_file(layout).write_text(f"[{ADDRESS}]:{port} {host_key}\n", encoding="utf-8")
     unfinished = ready_file(layout).with_suffix(".part")
@@ -134,10 +132,10 @@ class Event:
     One line of the log.
 
     :param operation: what a client asked for
-    :param path: what for, as the client names it
-    :param to: the new name of a rename or link
-    :param size: how many bytes the file has when it is closed
-    :param error: why it failed; None where it worked
+    :param path: the path, as the client sees it
+    :param to: the new name, for a rename
+    :param size: the file's size in bytes when it was closed
+    :param error: why it failed; None if it succeeded
     """
 
     operation: str
@@ -149,9 +147,9 @@ class Event:
 
 class Log:
     """
-    Writes what happens, in the order in which it happens.
+    Writes events in the order in which they happen.
 
-    :param write: takes one line
+    :param write: called with each line
     """
 
     def __init__(self, write: Callable[[str], object]) -> None:
@@ -159,51 +157,50 @@ class Log:
 
     def __call__(self, event: Event) -> None:
         """Write one event."""
-        told = {name: value for name, value in asdict(event).items() if value is not None}
-        self._write(json.dumps({"time": datetime.now(UTC).isoformat(), **told}) + "\n")
+        fields = {name: value for name, value in asdict(event).items() if value is not None}
+        self._write(json.dumps({"time": datetime.now(UTC).isoformat(), **fields}) + "\n")
 
 
-class Door(asyncssh.SSHServer):
+class Login(asyncssh.SSHServer):
     """
-    Lets in one account by its pass phrase.
+    Accepts one account with its pass phrase.
 
     :param pass_phrase: the right one
-    :param note: takes each attempt
+    :param record: called with each attempt
     """
 
-    def __init__(self, pass_phrase: str, note: Log) -> None:
+    def __init__(self, pass_phrase: str, record: Log) -> None:
         self._pass_phrase = pass_phrase
-        self._note = note
+        self._record = record
 
     def begin_auth(self, username: str) -> bool:
-        """Ask everybody for a pass phrase."""
+        """Require authentication from every account."""
         return True
 
     def password_auth_supported(self) -> bool:
-        """Offer the only way in."""
+        """Offer the only method."""
         return True
 
     def validate_password(self, username: str, password: str) -> bool:
-        """Check account and pass phrase, in a time that does not tell how much of them was right."""
+        """Check account and pass phrase in constant time."""
         right_account = hmac.compare_digest(username.encode(), ACCOUNT.encode())
         right_pass_phrase = hmac.compare_digest(password.encode(), self._pass_phrase.encode())
         accepted = right_account and right_pass_phrase
-        self._note(Event("login", "/", error=None if accepted else "wrong account or pass phrase"))
+        self._record(Event("login", "/", error=None if accepted else "wrong account or pass phrase"))
         return accepted
 
 
 class Folder(asyncssh.SFTPServer):
     """
-    The folder of the account, with a log of what a client does in it (single reads and writes left out).
+    The account's folder, with a log of what clients do in it, without the single reads and writes.
 
-    :param channel: the client's channel
     :param root: what the client sees as `/`
-    :param note: takes each operation
+    :param record: called with each operation
     """
 
-    def __init__(self, channel: asyncssh.SSHServerChannel[bytes], root: Path, note: Log) -> None:
+    def __init__(self, channel: asyncssh.SSHServerChannel[bytes], root: Path, record: Log) -> None:
         super().__init__(channel, chroot=os.fsencode(root))
-        self._note = note
+        self._record = record
         self._open: dict[int, str] = {}
 
     def open(self, path: bytes, pflags: int, attrs: asyncssh.SFTPAttrs) -> object:
@@ -217,14 +214,14 @@ class Folder(asyncssh.SFTPServer):
         """Close a file."""
         size = os.fstat(file_obj.fileno()).st_size
         super().close(file_obj)
-        self._note(Event("close", self._open.pop(id(file_obj)), size=size))
+        self._record(Event("close", self._open.pop(id(file_obj)), size=size))
 
     def rename(self, oldpath: bytes, newpath: bytes) -> None:
-        """Rename a file, unless the new name is taken."""
+        """Rename a file, unless the new name exists."""
         self._logged("rename", oldpath, super().rename, oldpath, newpath, to=newpath)
 
     def posix_rename(self, oldpath: bytes, newpath: bytes) -> None:
-        """Rename a file, taking the place of what had the new name."""
+        """Rename a file, replacing an existing one."""
         self._logged("posix-rename", oldpath, super().posix_rename, oldpath, newpath, to=newpath)
 
     def remove(self, path: bytes) -> None:
@@ -232,7 +229,7 @@ class Folder(asyncssh.SFTPServer):
         self._logged("remove", path, super().remove, path)
 
     def mkdir(self, path: bytes, attrs: asyncssh.SFTPAttrs) -> None:
-        """Make a folder."""
+        """Create a folder."""
         self._logged("mkdir", path, super().mkdir, path, attrs)
 
     def rmdir(self, path: bytes) -> None:
@@ -244,12 +241,12 @@ class Folder(asyncssh.SFTPServer):
         self._logged("setstat", path, super().setstat, path, attrs)
 
     def stat(self, path: bytes) -> Any:
-        """Tell what a file is."""
+        """Return a file's attributes."""
         return self._logged("stat", path, super().stat, path)
 
     async def scandir(self, path: bytes) -> AsyncIterator[asyncssh.SFTPName]:
         """List a folder."""
-        self._note(Event("list", shown(path)))
+        self._record(Event("list", shown(path)))
         async for name in super().scandir(path):
             yield name
 
@@ -266,14 +263,14 @@ class Folder(asyncssh.SFTPServer):
         try:
             result = do(*arguments)
         except (OSError, asyncssh.SFTPError) as error:
-            self._note(Event(operation, shown(path), target, error=type(error).__name__))
+            self._record(Event(operation, shown(path), target, error=type(error).__name__))
             raise
-        self._note(Event(operation, shown(path), target))
+        self._record(Event(operation, shown(path), target))
         return result
 
 
 def shown(path: bytes) -> str:
-    """Give a client's path as the log shows it: absolute."""
+    """Return a client's path as the log shows it: absolute."""
     return posixpath.normpath(posixpath.join("/", path.decode("utf-8", "backslashreplace").lstrip("/")))
 
 

@@ -1,4 +1,4 @@
-"""Prepares the demo's parts and starts Airflow with them, for the length of a block."""
+"""Prepare the demo's parts and run Airflow with them for the length of a block."""
 
 from __future__ import annotations
 
@@ -40,13 +40,11 @@ USUAL_PORT = 8080
 @dataclass(frozen=True)
 class Demo:
     """
-    All that runs.
+    A running demo.
 
-    :param layout: the checkout
     :param site: the stand-in for Persado's site
     :param parts: what Airflow works with
     :param home: the private Airflow
-    :param api: its API
     :param components: the processes
     """
 
@@ -63,9 +61,8 @@ def started(layout: Layout, console: Console, *, with_ui: bool) -> Iterator[Demo
     """
     Prepare everything, start the processes and wait until Airflow is ready; end them at the end of the block.
 
-    :param console: where it is told
-    :param with_ui: whether people will use it: then the triggerer runs too, the usual port is taken if it is free, and
-        connections that the user has filled in count
+    :param with_ui: whether people will use it: the triggerer then runs too, the UI has its usual port if that is free,
+        and connections that the user has set are used
     """
     layout.make_folders()
     settings = read_settings(layout.root / "airflow_settings.yaml")
@@ -83,40 +80,45 @@ def started(layout: Layout, console: Console, *, with_ui: bool) -> Iterator[Demo
 
 @contextmanager
 def only_one(lock: Path) -> Iterator[None]:
-    """Refuse to run twice at once in one checkout."""
+    """
+    Hold the lock of a checkout's demo.
+
+    :raises ConfigurationError: if another process holds it
+    """
     with lock.open("a") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise ConfigurationError(
-                f"Another `make run` or `make up` runs in {lock.parent.parent}. Wait for it, or end it with Ctrl-C."
+                f"Another `make run` or `make up` is running in {lock.parent.parent}. Wait until it ends, or stop it "
+                "with Ctrl-C."
             ) from None
         yield
 
 
 def prepare(layout: Layout, processes: Components, console: Console) -> Site:
-    """Make warehouse, key pair and an empty Airflow database, and start the site."""
+    """Create the warehouse, the key pair and an empty Airflow database, and start the site."""
     prepare_site(layout)
     command = [sys.executable, "-m", "demo.sftp_site", "--root", str(layout.root)]
     processes.start("site", command, clean_environment())
     with console.status("preparing"):
-        made = make_warehouse(layout.warehouse, today=datetime.now(UTC).date())
-        tell(console, "Warehouse", f"DuckDB, {CUSTOMERS:,} customers{', made now' if made else ''}")
-        made = make_key_pair(layout)
-        tell(console, "PGP key pair", "made now" if made else "the one of the last time")
+        created = make_warehouse(layout.warehouse, today=datetime.now(UTC).date())
+        print_part(console, "Warehouse", f"DuckDB, {CUSTOMERS:,} customers{', created' if created else ''}")
+        created = make_key_pair(layout)
+        print_part(console, "PGP key pair", "created" if created else "that of the last run")
         empty_database(layout)
         processes.wait_for("the stand-in site", lambda: read_site(layout) is not None, START_TIME)
     site = read_site(layout)
     if site is None:
-        raise ComponentError(f"the stand-in site has gone\n  read {layout.logs / 'site.log'}")
-    tell(console, "Persado's site", f"a stand-in: SFTP on {site.host}, port {site.port}, account {site.account}")
+        raise ComponentError(f"the stand-in site has stopped\n  read {layout.logs / 'site.log'}")
+    print_part(console, "Persado's site", f"a stand-in: SFTP on {site.host}, port {site.port}, account {site.account}")
     return site
 
 
 def start_airflow(
     processes: Components, home: AirflowHome, api: AirflowAPI, parts: Parts, console: Console, *, with_triggerer: bool
 ) -> None:
-    """Start Airflow's processes, load connections, pools and users meanwhile, and wait until all of it is ready."""
+    """Start Airflow's processes, load connections, pools and users meanwhile, and wait until everything is ready."""
     begin = time.monotonic()
     airflow = [sys.executable, "-m", "airflow"]
     awaited = ["metadatabase", "scheduler", "dag_processor"]
@@ -133,28 +135,28 @@ def start_airflow(
         api.warm_up()
         processes.wait_for("Airflow", lambda: api.is_healthy(*awaited), START_TIME)
         api.log_in()
-    tell(console, "Airflow", f"ready after {time.monotonic() - begin:.0f} s")
+    print_part(console, "Airflow", f"ready after {time.monotonic() - begin:.0f} s")
 
 
 def wait_for_dags(demo: Demo, dag_ids: Sequence[str]) -> None:
     """
     Wait until Airflow knows some DAGs.
 
-    :raises ConfigurationError: if it does not, because a file did not load
+    :raises ConfigurationError: if one is missing because a DAG file did not load
     """
-    patience = time.monotonic() + 30
+    deadline = time.monotonic() + 30
 
     def known() -> bool:
         missing = [dag_id for dag_id in dag_ids if demo.api.dag(dag_id) is None]
-        errors = demo.api.import_errors() if missing and time.monotonic() > patience else []
+        errors = demo.api.import_errors() if missing and time.monotonic() > deadline else []
         if errors:
-            told = "\n".join(f"{error['filename']}:\n{error['stack_trace'].strip()}" for error in errors)
-            raise ConfigurationError(f"Airflow has no DAG {', '.join(missing)}. What did not load:\n{told}")
+            details = "\n".join(f"{error['filename']}:\n{error['stack_trace'].strip()}" for error in errors)
+            raise ConfigurationError(f"Airflow has no DAG {', '.join(missing)}. Files that did not load:\n{details}")
         return not missing
 
     demo.components.wait_for(f"the DAGs {', '.join(dag_ids)}", known, START_TIME)
 
 
-def tell(console: Console, what: str, text: str) -> None:
-    """Print one line of the preparation."""
-    console.print(f"[bold]{what:<15}[/bold]{text}", highlight=False)
+def print_part(console: Console, name: str, text: str) -> None:
+    """Print a line about one part of the demo."""
+    console.print(f"[bold]{name:<15}[/bold]{text}", highlight=False)

@@ -1,8 +1,8 @@
 """
 The sample warehouse: customers, e-mail engagement and segments in a DuckDB file.
 
-Seed and day decide every value. The values are as untidy as real ones: leading zeros, commas, quotes, line breaks,
-emoji, names in several scripts, NULLs beside empty strings, several spellings of one e-mail address.
+Every value depends on seed and day only. The values are as untidy as real ones: leading zeros, commas, quotes, line
+breaks, emoji, names in several scripts, NULLs beside empty strings, several spellings of one e-mail address.
 """
 
 from __future__ import annotations
@@ -48,16 +48,15 @@ TAG_WORDS = ["a,b,c", 'size 12"', "back\\slash", "two\nlines", "семь", "🧵
 
 def make_warehouse(path: Path, *, today: date, customers: int = CUSTOMERS, seed: int = SEED) -> bool:
     """
-    Make the warehouse unless it stands there as of this day.
+    Create the warehouse, unless there is one of this day.
 
     :param path: the DuckDB file
-    :param today: the last day with engagement; the nine before it have some too
-    :param customers: how many customers to make
-    :param seed: another seed gives other values
-    :return: whether it was made anew
+    :param today: the last of the ten days with engagement
+    :param customers: how many customers to create
+    :return: whether it was created
     """
     made_of = f"{seed} {customers} {today.isoformat()}"
-    if made_of_what(path) == made_of:
+    if read_made_of(path) == made_of:
         return False
     unfinished = path.with_name(path.name + ".part")
     unfinished.unlink(missing_ok=True)
@@ -72,8 +71,8 @@ def make_warehouse(path: Path, *, today: date, customers: int = CUSTOMERS, seed:
     return True
 
 
-def made_of_what(path: Path) -> str | None:
-    """Tell what an existing warehouse was made of; None where there is none that can be read."""
+def read_made_of(path: Path) -> str | None:
+    """Return seed, customers and day of an existing warehouse; None if there is none, or it cannot be read."""
     if not path.is_file():
         return None
     try:
@@ -85,7 +84,7 @@ def made_of_what(path: Path) -> str | None:
 
 
 def make_customers(connection: duckdb.DuckDBPyConnection, customers: int, seed: int) -> None:
-    """Make the customers; every tenth has the address of an earlier one, spelled in another way."""
+    """Create the customers; every tenth has the address of an earlier one in another spelling."""
     connection.execute(
         f"""
         CREATE TABLE customers AS
@@ -124,7 +123,7 @@ def make_customers(connection: duckdb.DuckDBPyConnection, customers: int, seed: 
 
 
 def make_segments(connection: duckdb.DuckDBPyConnection, seed: int) -> None:
-    """Put two of three customers into a segment."""
+    """Put two out of three customers into a segment."""
     connection.execute(
         f"""
         CREATE TABLE segments AS
@@ -140,7 +139,7 @@ def make_segments(connection: duckdb.DuckDBPyConnection, seed: int) -> None:
 
 
 def make_engagement(connection: duckdb.DuckDBPyConnection, customers: int, today: date, seed: int) -> None:
-    """Make what happened to each e-mail, for some days up to the end of the given one."""
+    """Create the events of each e-mail, for the days up to and including the given one."""
     connection.execute(
         f"""
         CREATE TABLE email_engagement AS
@@ -174,22 +173,22 @@ def make_engagement(connection: duckdb.DuckDBPyConnection, customers: int, today
 
 
 def draw(of: str, salt: str, below: int) -> str:
-    """Give SQL for a whole number from 0 up to a bound, the same every time for one row, salt and seed."""
+    """Return SQL for an integer from 0 up to, but not including, a bound; it depends on row, salt and seed only."""
     return f"CAST(hash({of}, {text(salt)}, $seed) % {below} AS BIGINT)"
 
 
 def one_of(of: str, salt: str, values: list[str]) -> str:
-    """Give SQL that picks one of some texts."""
+    """Return SQL that picks one of some texts."""
     return f"([{', '.join(text(value) for value in values)}])[1 + {draw(of, salt, len(values))}]"
 
 
 def maybe(of: str, value: str, one_in: int = 12) -> str:
-    """Give SQL for a value that is NULL once in a while."""
+    """Return SQL for a value that is NULL in one row out of `one_in`."""
     return f"CASE WHEN {draw(of, value[:40], one_in)} > 0 THEN {value} END"
 
 
 def seconds(salt: str, below: int) -> str:
-    """Give SQL for a length of time of at least a second."""
+    """Return SQL for an interval of at least a second."""
     return f"INTERVAL 1 SECOND * (1 + {draw('id', salt, below)})"
 
 

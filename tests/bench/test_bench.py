@@ -1,4 +1,4 @@
-"""The benchmark runs, and the documentation shows what it has measured."""
+"""The benchmark runs, and the documentation shows its results."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from support.paths import REPO
 from bench import report
 
 
-def test_a_small_run_delivers_with_every_contender(tmp_path: Path) -> None:
+def test_every_contender_delivers_in_a_small_run(tmp_path: Path) -> None:
     environment = {
         **os.environ,
         "ROWS": "2000",
@@ -54,7 +54,7 @@ def test_a_small_run_delivers_with_every_contender(tmp_path: Path) -> None:
     assert "run 1 of 1" not in again.stdout
 
 
-def test_the_page_shows_the_results_that_lie_beside_it() -> None:
+def test_performance_page_matches_the_stored_results() -> None:
     results = report.Results.parse((REPO / "docs" / "performance.json").read_text())
     assert (REPO / "docs" / "performance.md").read_text() == report.page(results)
     assert (REPO / "docs" / "performance.svg").read_text() == report.chart(results)

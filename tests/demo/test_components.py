@@ -1,4 +1,4 @@
-"""Processes are ended with all that they started: at the end, at a failure, and when their starter is killed."""
+"""Processes end with all their children: at the end of the block, at a signal, and when their starter is killed."""
 
 import os
 import signal
@@ -14,7 +14,7 @@ from support.paths import REPO
 from demo.components import ComponentError, Components, components
 from demo.guardian import members
 
-# A process that does not want to end, in a process group of its own as Airflow's tasks are.
+# A process that ignores SIGTERM, in its own process group, as Airflow's tasks are.
 STUBBORN = "import os, signal, time; os.setpgid(0, 0); signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)"
 PARENT = (
     f"import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', {STUBBORN!r}]); "
@@ -36,7 +36,7 @@ def wait_until_gone(session: int) -> None:
         time.sleep(0.05)
 
 
-def test_all_end_at_the_end_of_the_block(tmp_path: Path) -> None:
+def test_all_processes_end_with_the_block(tmp_path: Path) -> None:
     with components(tmp_path, REPO) as started:
         session = start_parent(started)
     assert not members({session})
@@ -44,7 +44,7 @@ def test_all_end_at_the_end_of_the_block(tmp_path: Path) -> None:
 
 @pytest.fixture
 def hang_up() -> Iterator[None]:
-    """Let SIGHUP count, also where the tests themselves run under `nohup`."""
+    """Give SIGHUP its default action, also when the tests run under `nohup`."""
     before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     yield
     signal.signal(signal.SIGHUP, before)
@@ -52,7 +52,7 @@ def hang_up() -> Iterator[None]:
 
 @pytest.mark.usefixtures("hang_up")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_all_end_at_a_signal(tmp_path: Path, number: signal.Signals) -> None:
+def test_all_processes_end_at_a_signal(tmp_path: Path, number: signal.Signals) -> None:
     before = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
     sessions: list[int] = []
 
@@ -68,7 +68,7 @@ def test_all_end_at_a_signal(tmp_path: Path, number: signal.Signals) -> None:
     assert before == [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
 
 
-def test_one_that_has_ended_is_told_with_its_last_words_and_its_log(tmp_path: Path) -> None:
+def test_error_names_last_output_and_log_of_a_process_that_has_ended(tmp_path: Path) -> None:
     script = "print('first'); raise SystemExit('port is taken')"
     with components(tmp_path, REPO) as started:
         started.start("server", [sys.executable, "-c", script], dict(os.environ))
@@ -76,7 +76,7 @@ def test_one_that_has_ended_is_told_with_its_last_words_and_its_log(tmp_path: Pa
             started.wait_for("the server", lambda: False, 30)
 
 
-def test_all_end_when_the_starter_is_killed(tmp_path: Path) -> None:
+def test_all_processes_end_when_the_starter_is_killed(tmp_path: Path) -> None:
     script = (
         "import os, sys, time; from pathlib import Path; from demo.components import components\n"
         "with components(Path(sys.argv[1]), Path.cwd()) as started:\n"

@@ -1,4 +1,4 @@
-"""What the first step of every target says and leaves alone; tests/system/test_make_run.py sees it install."""
+"""The messages of demo.install, and what it must not touch; tests/system/test_make_run.py runs a real installation."""
 
 import shutil
 import subprocess
@@ -10,7 +10,7 @@ from support.paths import REPO
 
 
 def install(folder: Path, purpose: str) -> subprocess.CompletedProcess[str]:
-    """Run it in a copy, on a machine without apt or dpkg."""
+    """Run demo.install in a copy of the project, as on a machine without apt and dpkg."""
     for name in ("demo", "requirements.lock", "pyproject.toml"):
         source = REPO / name
         shutil.copytree(source, folder / name) if source.is_dir() else shutil.copy(source, folder)
@@ -19,7 +19,7 @@ def install(folder: Path, purpose: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("purpose", ["run", "test"])
-def test_missing_debian_packages_are_named_where_they_cannot_be_installed(tmp_path: Path, purpose: str) -> None:
+def test_names_missing_debian_packages_that_it_cannot_install(tmp_path: Path, purpose: str) -> None:
     (tmp_path / "packages.txt").write_text("gnupg\nopenssh-client\n")
     (tmp_path / "packages-dev.txt").write_text("unzip\n")
     done = install(tmp_path, purpose)
@@ -32,14 +32,14 @@ def test_missing_debian_packages_are_named_where_they_cannot_be_installed(tmp_pa
 
 
 @pytest.mark.parametrize("name", ["packages.txt", "packages-dev.txt"])
-def test_the_packages_are_listed_one_a_line_in_order(name: str) -> None:
+def test_package_lists_have_one_sorted_name_a_line(name: str) -> None:
     lines = (REPO / name).read_text().splitlines()
     assert lines == sorted(lines)
     assert all(line.strip() == line and line and "#" not in line for line in lines)
 
 
-def test_make_help_lists_every_target_that_people_use() -> None:
-    # `make test` runs this too: an inner make would speak of the folder that it enters.
+def test_make_help_lists_every_public_target() -> None:
+    # Under `make test`, an inner make would print the folder that it enters.
     command = ["make", "--no-print-directory"]
     shown = subprocess.run(command, cwd=REPO, capture_output=True, text=True, check=True).stdout
     targets = [line.split()[1] for line in shown.splitlines()]

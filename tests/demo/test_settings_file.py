@@ -1,4 +1,4 @@
-"""Astro's airflow_settings.yaml: what it may say, what is told about mistakes, and what arrives in Airflow."""
+"""Astro's airflow_settings.yaml: how it is read, the messages about mistakes, and what is written into Airflow."""
 
 import json
 import subprocess
@@ -24,14 +24,14 @@ def settings(tmp_path: Path, text: str) -> Airflow:
     return read_settings(file)
 
 
-def test_the_project_s_own_file_is_right_and_holds_no_secret() -> None:
+def test_the_project_s_own_file_is_valid_and_contains_no_secret() -> None:
     own = read_settings(REPO / "airflow_settings.yaml")
     assert [entry.conn_id for entry in own.named_connections] == ["warehouse_default", "persado_default"]
     assert [pool.pool_name for pool in own.named_pools] == ["persado_site"]
     assert not any(entry.conn_password or entry.conn_uri for entry in own.named_connections)
 
 
-def test_the_blank_forms_of_the_astro_cli_are_left_out(tmp_path: Path) -> None:
+def test_empty_forms_of_the_astro_cli_are_ignored(tmp_path: Path) -> None:
     blank = settings(
         tmp_path,
         """
@@ -55,7 +55,7 @@ def test_the_blank_forms_of_the_astro_cli_are_left_out(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("entry", "line", "told"),
+    ("entry", "line", "message"),
     [
         ("{conn_id: a, con_type: http}", 3, "unknown key 'con_type'. Did you mean 'conn_type'?"),
         ("{conn_id: a, conn_type: x, conn_password: 774411}", 3, "conn_password: expected a text. Put it in quotes"),
@@ -63,29 +63,29 @@ def test_the_blank_forms_of_the_astro_cli_are_left_out(tmp_path: Path) -> None:
         (
             '{conn_id: a, conn_type: x, conn_extra: "{774411"}',
             3,
-            "expected a mapping, or a text that holds a JSON object",
+            "expected a mapping, or a text that contains a JSON object",
         ),
         ("{conn_id: a, conn_uri: 'x://774411', conn_host: b}", 3, "Leave it out, or leave out conn_host"),
         ("{conn_id: a}", 3, "has no conn_type"),
         ("{conn_type: x}", 3, "has no conn_id"),
     ],
 )
-def test_a_mistake_is_told_with_its_line_and_without_the_value(
-    tmp_path: Path, entry: str, line: int, told: str
+def test_a_mistake_is_reported_with_its_line_and_without_the_value(
+    tmp_path: Path, entry: str, line: int, message: str
 ) -> None:
     with pytest.raises(ConfigurationError) as caught:
         settings(tmp_path, f"airflow:\n  connections:\n    - {entry}\n")
     assert f"airflow_settings.yaml:{line}: " in str(caught.value)
-    assert told in str(caught.value)
+    assert message in str(caught.value)
     assert "774411" not in str(caught.value)
 
 
-def test_a_name_may_stand_there_once(tmp_path: Path) -> None:
+def test_duplicate_names_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="'a' is in the list twice"):
         settings(tmp_path, "airflow: {pools: [{pool_name: a, pool_slot: 1}, {pool_name: a, pool_slot: 2}]}")
 
 
-def test_loading_writes_everything_and_again_replaces_it(tmp_path: Path) -> None:
+def test_loading_writes_all_entries_and_replaces_them_when_repeated(tmp_path: Path) -> None:
     home = tmp_path / "home"
     environment = clean_environment() | {"AIRFLOW_HOME": str(home)}
 
@@ -140,14 +140,14 @@ def test_empty_connections_become_the_demo_s(tmp_path: Path, layout: Layout) -> 
     assert SITE.pass_phrase not in repr(parts)
 
 
-def test_a_site_of_the_user_s_own_is_used_with_the_user_s_own_keys(tmp_path: Path, layout: Layout) -> None:
+def test_a_user_s_own_site_is_used_with_the_user_s_own_keys(tmp_path: Path, layout: Layout) -> None:
     parts = choose_parts(layout, settings(tmp_path, OWN_SITE), SITE, only_ours=False)
     by_id = {entry.conn_id: entry for entry in parts.settings.named_connections}
     assert by_id["persado_default"].conn_host == "sftp.example.com"
     assert (parts.all_ours, parts.config) == (False, tmp_path / "include" / "persado")
 
 
-def test_a_connection_in_the_environment_is_the_user_s_own(
+def test_a_connection_in_the_environment_counts_as_the_user_s_own(
     tmp_path: Path, layout: Layout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_PERSADO_DEFAULT", "{}")
@@ -156,9 +156,7 @@ def test_a_connection_in_the_environment_is_the_user_s_own(
     assert not parts.all_ours
 
 
-def test_the_demonstration_never_leaves_this_machine(
-    tmp_path: Path, layout: Layout, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_make_run_sends_only_to_the_stand_in(tmp_path: Path, layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_PERSADO_DEFAULT", "{}")
     parts = choose_parts(layout, settings(tmp_path, OWN_SITE), SITE, only_ours=True)
     by_id = {entry.conn_id: entry for entry in parts.settings.named_connections}
@@ -167,7 +165,7 @@ def test_the_demonstration_never_leaves_this_machine(
     assert "AIRFLOW_CONN_PERSADO_DEFAULT" not in clean_environment()
 
 
-def test_edits_of_the_project_s_files_show_but_the_key_is_the_demo_s(tmp_path: Path, layout: Layout) -> None:
+def test_demo_config_follows_edits_of_the_project_s_files_but_has_its_own_key(tmp_path: Path, layout: Layout) -> None:
     source = tmp_path / "include" / "persado"
     (source / "keys" / "persado.asc").write_text("the real one")
     (source / "keys" / "other.asc").write_text("another")

@@ -1,4 +1,4 @@
-"""The stand-in for Persado's site, over the network, with another SFTP implementation as its client."""
+"""The stand-in for Persado's site, over the network, with paramiko as its client."""
 
 import json
 import subprocess
@@ -74,15 +74,15 @@ def test_files_can_be_written_renamed_listed_and_read(layout: Layout) -> None:
     assert (layout.site / "in" / "a").stat().st_size == 100_000
 
 
-def test_the_log_tells_what_happened_in_its_order(layout: Layout) -> None:
+def test_log_lists_operations_in_order(layout: Layout) -> None:
     with serving(layout) as site, connected(layout, site) as client, client.open_sftp() as sftp:
         with sftp.open("/.a", "wb") as file:
             file.write(b"abc")
         sftp.posix_rename("/.a", "/a")
         with pytest.raises(FileNotFoundError):
             sftp.remove("/none")
-    told = [{key: value for key, value in event.items() if key != "time"} for event in log(layout)]
-    assert told == [
+    events = [{key: value for key, value in event.items() if key != "time"} for event in log(layout)]
+    assert events == [
         {"operation": "login", "path": "/"},
         {"operation": "open to write", "path": "/.a"},
         {"operation": "close", "path": "/.a", "size": 3},
@@ -92,16 +92,14 @@ def test_the_log_tells_what_happened_in_its_order(layout: Layout) -> None:
 
 
 @pytest.mark.parametrize(("account", "pass_phrase"), [("acme_amp", "wrong"), ("root", None), ("acme_amp", "ünïcödé")])
-def test_nobody_else_gets_in_and_each_attempt_is_told(
-    layout: Layout, account: str | None, pass_phrase: str | None
-) -> None:
+def test_wrong_logins_are_refused_and_logged(layout: Layout, account: str | None, pass_phrase: str | None) -> None:
     with serving(layout) as site, pytest.raises(paramiko.AuthenticationException):
         connected(layout, site, account, pass_phrase).__enter__()
     assert [(event["operation"], "error" in event) for event in log(layout)] == [("login", True)]
     assert pass_phrase_file(layout).read_text().strip() not in layout.site_log.read_text()
 
 
-def test_nothing_leads_out_of_the_folder(layout: Layout) -> None:
+def test_clients_cannot_leave_the_folder(layout: Layout) -> None:
     (layout.demo / "secret").write_text("secret")
     with serving(layout) as site, connected(layout, site) as client, client.open_sftp() as sftp:
         with pytest.raises(FileNotFoundError):
@@ -112,7 +110,7 @@ def test_nothing_leads_out_of_the_folder(layout: Layout) -> None:
             client.exec_command("id")
 
 
-def test_a_second_start_is_the_same_site_and_empty(layout: Layout) -> None:
+def test_a_second_start_keeps_the_keys_and_empties_the_folder(layout: Layout) -> None:
     with serving(layout) as first, connected(layout, first) as client, client.open_sftp() as sftp:
         sftp.open("/a", "w").close()
     with serving(layout) as second:

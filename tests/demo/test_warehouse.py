@@ -45,7 +45,7 @@ def everything(connection: duckdb.DuckDBPyConnection) -> list[Any]:
     ]
 
 
-def test_it_has_enough_customers_and_each_kind_of_dirt(warehouse: duckdb.DuckDBPyConnection) -> None:
+def test_it_has_enough_customers_and_each_kind_of_untidy_value(warehouse: duckdb.DuckDBPyConnection) -> None:
     assert warehouse.sql("SELECT count(*) FROM customers").fetchall()[0][0] >= 20_000
     for dirt in (
         "loyalty_id LIKE '0%'",
@@ -64,7 +64,7 @@ def test_it_has_enough_customers_and_each_kind_of_dirt(warehouse: duckdb.DuckDBP
     assert warehouse.sql("SELECT count(*) FROM segments WHERE segment_name LIKE '%🎁%'").fetchall()[0][0] > 0
 
 
-def test_seed_and_day_decide_every_value(tmp_path: Path) -> None:
+def test_every_value_depends_on_seed_and_day_only(tmp_path: Path) -> None:
     tables = []
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
         make_warehouse(tmp_path / name, today=TODAY, customers=2000, seed=seed)
@@ -74,7 +74,7 @@ def test_seed_and_day_decide_every_value(tmp_path: Path) -> None:
     assert tables[0] != tables[2]
 
 
-def test_it_is_made_anew_only_when_it_is_out_of_date_or_broken(tmp_path: Path) -> None:
+def test_it_is_recreated_only_when_out_of_date_or_broken(tmp_path: Path) -> None:
     path = tmp_path / "warehouse.duckdb"
     assert make_warehouse(path, today=TODAY, customers=2000)
     assert not make_warehouse(path, today=TODAY, customers=2000)
@@ -84,7 +84,7 @@ def test_it_is_made_anew_only_when_it_is_out_of_date_or_broken(tmp_path: Path) -
     assert [file.name for file in tmp_path.iterdir()] == ["warehouse.duckdb"]
 
 
-def test_engagement_is_that_of_the_data_interval_only(warehouse: duckdb.DuckDBPyConnection) -> None:
+def test_engagement_query_returns_the_data_interval_only(warehouse: duckdb.DuckDBPyConnection) -> None:
     result = run_query(warehouse, "daily_engagement.sql")
     assert result.columns == [
         "Hashed_Email",
@@ -109,7 +109,7 @@ def test_engagement_is_that_of_the_data_interval_only(warehouse: duckdb.DuckDBPy
     assert rows == run_query(warehouse, "daily_engagement.sql").fetchall()
 
 
-def test_the_segment_has_each_normalised_address_once(warehouse: duckdb.DuckDBPyConnection) -> None:
+def test_segment_query_returns_each_normalised_address_once(warehouse: duckdb.DuckDBPyConnection) -> None:
     result = run_query(warehouse, "weekly_segment.sql")
     assert result.columns[:2] == ["Hashed_Email", "birthdate"]
     hashes = [row[0] for row in result.fetchall()]

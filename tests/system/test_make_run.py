@@ -1,8 +1,8 @@
 """
-A newcomer's way: a fresh clone, an empty home, `make run`.
+What a newcomer does: a fresh clone, an empty home folder, `make run`.
 
-The clone gets what git would commit of this checkout, makes its own `.venv` and runs Airflow for real; so this takes
-minutes. The tests share the clone, in any order.
+The clone holds what git would commit of this checkout, creates its own `.venv` and runs a real Airflow, so this takes
+minutes. The tests share the clone and can run in any order.
 """
 
 import json
@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.xdist_group("clone"), pytest.mark.timeout(1800)]
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A clone with the changes that are not committed yet, committed there."""
+    """A clone in which the uncommitted changes of this checkout are committed."""
     clone = tmp_path_factory.mktemp("newcomer") / "a clone"
     git("clone", "--quiet", "--no-hardlinks", str(REPO), str(clone), cwd=REPO)
     for name in git("ls-files", "--deleted", cwd=REPO).splitlines():
@@ -45,20 +45,20 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def environment(clone: Path, tmp_path: Path) -> dict[str, str]:
-    """What a newcomer's shell has: an empty home, nothing of this checkout's virtual environment."""
-    kept = {
+    """A newcomer's environment: an empty home folder, and nothing of this checkout's virtual environment."""
+    inherited = {
         name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "VIRTUAL_ENV", "PYTEST"))
     }
-    path = [folder for folder in kept["PATH"].split(os.pathsep) if not Path(folder).is_relative_to(REPO)]
+    path = [folder for folder in inherited["PATH"].split(os.pathsep) if not Path(folder).is_relative_to(REPO)]
     (tmp_path / "home").mkdir()
-    # Were these to count, the demonstration would send to somebody.
+    # `make run` must ignore this, or it would send to another site.
     others = {"AIRFLOW_CONN_PERSADO_DEFAULT": '{"conn_type": "persado", "host": "127.0.0.1", "port": 9}'}
-    return {**kept, "PATH": os.pathsep.join(path), "HOME": str(tmp_path / "home"), **others}
+    return {**inherited, "PATH": os.pathsep.join(path), "HOME": str(tmp_path / "home"), **others}
 
 
 @pytest.fixture(autouse=True)
 def nothing_is_left(clone: Path) -> Iterator[None]:
-    """No process of the clone runs on, and git sees no change."""
+    """Afterwards no process of the clone is running, and git reports no change."""
     yield
     assert processes_of(clone) == []
     assert git("status", "--porcelain", cwd=clone) == ""
@@ -73,7 +73,7 @@ def make(target: str, clone: Path, environment: dict[str, str]) -> subprocess.Co
 
 
 def processes_of(clone: Path) -> list[str]:
-    """The command lines of living processes that know the clone, by their arguments or by their environment."""
+    """Return the command lines of running processes that have the clone in their arguments or environment."""
     found = []
     for process in Path("/proc").iterdir():
         if process.name.isdigit() and int(process.name) != os.getpid():
@@ -87,7 +87,7 @@ def processes_of(clone: Path) -> list[str]:
 
 
 def check_the_site(layout: Layout) -> None:
-    """Each file appeared under its name complete, by one rename, and its .DONE after it; nothing else is there."""
+    """Check that each file got its name complete, by one rename, before its .DONE, and that nothing else is there."""
     names = sorted(path.name for path in layout.site.iterdir())
     assert len(names) == 4
     assert [name + ".DONE" for name in names if not name.endswith(".DONE")] == [
@@ -104,9 +104,9 @@ def check_the_site(layout: Layout) -> None:
 
 
 @contextmanager
-def api_of(told: str) -> Iterator[AirflowAPI]:
-    """Log in as the output says."""
-    url, _user, _admin, _password, password = told.partition("Airflow's UI")[2].split()[:5]
+def api_of(output: str) -> Iterator[AirflowAPI]:
+    """Log in with the URL and password in the output of `make up`."""
+    url, _user, _admin, _password, password = output.partition("Airflow's UI")[2].split()[:5]
     api = AirflowAPI(url, "admin", password)
     api.log_in()
     yield api
@@ -114,7 +114,7 @@ def api_of(told: str) -> Iterator[AirflowAPI]:
 
 
 def run_to_success(api: AirflowAPI, dag_id: str, **body: Any) -> str:
-    """Trigger a DAG and wait for its success; give the run's id."""
+    """Trigger a DAG, wait for its success and return the run's id."""
     run_id: str = api.trigger(dag_id, logical_date=datetime.now(UTC).isoformat(), **body)["dag_run_id"]
     while (state := api.run(dag_id, run_id)["state"]) in ("queued", "running"):
         time.sleep(0.2)
@@ -123,7 +123,7 @@ def run_to_success(api: AirflowAPI, dag_id: str, **body: Any) -> str:
 
 
 def trigger_as_the_ui_does(api: AirflowAPI, dag_id: str) -> None:
-    """Press Trigger; nothing but that has run beside the delivery at the start."""
+    """Trigger a run as the button does; there are no other runs than this and the delivery at the start."""
     run_to_success(api, dag_id)
     runs = api._get(f"/api/v2/dags/{dag_id}/dagRuns")["dag_runs"]
     assert {run["run_type"] for run in runs} == {"manual"}
@@ -132,7 +132,7 @@ def trigger_as_the_ui_does(api: AirflowAPI, dag_id: str) -> None:
 
 
 def dry_run_as_the_ui_does(api: AirflowAPI, dag_id: str, layout: Layout) -> None:
-    """Tick `Dry run` in the trigger form: the log shows the first rows, and nothing is sent."""
+    """Trigger a dry run as the form does: the log shows the first rows, and nothing is sent."""
     before = layout.site_log.read_text()
     run_id = run_to_success(api, dag_id, conf={"dry_run": True, "count_rows": True, "reason": "a look"})
     states = {task["task_id"]: task["state"] for task in api.tasks(dag_id, run_id)}
@@ -147,7 +147,7 @@ def dry_run_as_the_ui_does(api: AirflowAPI, dag_id: str, layout: Layout) -> None
         api.trigger(dag_id, logical_date=datetime.now(UTC).isoformat(), conf={"dry_run": "please"})
 
 
-def test_a_fresh_clone_delivers_and_again_at_once(clone: Path, environment: dict[str, str]) -> None:
+def test_make_run_delivers_in_a_fresh_clone_and_when_repeated(clone: Path, environment: dict[str, str]) -> None:
     for attempt in ("first", "second"):
         done = make("run", clone, environment)
         assert done.returncode == 0, done.stdout + done.stderr
@@ -162,7 +162,7 @@ def test_a_fresh_clone_delivers_and_again_at_once(clone: Path, environment: dict
         assert attempt == "first" or "Installing" not in done.stdout
 
 
-def test_a_failure_is_told_with_the_log_to_read(clone: Path, environment: dict[str, str]) -> None:
+def test_make_run_reports_a_failure_with_the_log_to_read(clone: Path, environment: dict[str, str]) -> None:
     query = clone / "include" / "persado" / "queries" / "weekly_segment.sql"
     right = query.read_text()
     query.write_text(right.replace("FROM segments", "FROM segmints"))
@@ -178,7 +178,7 @@ def test_a_failure_is_told_with_the_log_to_read(clone: Path, environment: dict[s
     assert not list((clone / ".demo" / "site").glob("*segment*"))
 
 
-def test_up_stays_until_ctrl_c(clone: Path, environment: dict[str, str], tmp_path: Path) -> None:
+def test_make_up_runs_until_ctrl_c(clone: Path, environment: dict[str, str], tmp_path: Path) -> None:
     del environment["AIRFLOW_CONN_PERSADO_DEFAULT"]
     output = tmp_path / "output"
     with output.open("w") as file:
@@ -186,7 +186,7 @@ def test_up_stays_until_ctrl_c(clone: Path, environment: dict[str, str], tmp_pat
             ["make", "up"], cwd=clone, env=environment, stdout=file, stderr=file, start_new_session=True
         )
     try:
-        while "Ctrl-C stops all of it." not in output.read_text():
+        while "Ctrl-C stops everything." not in output.read_text():
             assert up.poll() is None, output.read_text()
             time.sleep(0.2)
         assert len(processes_of(clone)) >= 6
@@ -195,8 +195,8 @@ def test_up_stays_until_ctrl_c(clone: Path, environment: dict[str, str], tmp_pat
             trigger_as_the_ui_does(api, "daily_engagement")
             dry_run_as_the_ui_does(api, "weekly_segment", Layout(clone))
     finally:
-        # As a terminal does it: to all processes in the foreground at once.
+        # A terminal sends Ctrl-C to all foreground processes at once.
         os.killpg(up.pid, signal.SIGINT)
         up.wait()
     assert "Airflow's UI   http://127.0.0.1:" in output.read_text()
-    assert "Stopped, with everything that was started." in output.read_text()
+    assert "Stopped. All processes have ended." in output.read_text()

@@ -1,4 +1,4 @@
-"""The README's way to one's own first delivery, walked with its own commands and files."""
+"""The README's instructions for a first delivery, carried out with its own commands and files."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ README = (REPO / "README.md").read_text()
 
 
 def described_files() -> dict[str, str]:
-    """Give each YAML file that the README describes: its path, then a block of YAML."""
+    """Return the YAML files that the README describes: path -> content."""
     return {
         path: re.sub("^   ", "", block, flags=re.MULTILINE)
         for path, block in re.findall(r"`(include/\S+\.yaml)`:\n\n   ```yaml\n(.*?)   ```", README, re.DOTALL)
     }
 
 
-def test_the_readme_leads_to_a_first_delivery_of_ones_own(tmp_path: Path, pgp_home: Path) -> None:
+def test_readme_instructions_lead_to_a_first_delivery(tmp_path: Path, pgp_home: Path) -> None:
     clone = tmp_path / "clone"
     for folder in ("dags", "plugins", "include"):
         shutil.copytree(REPO / folder, clone / folder, ignore=shutil.ignore_patterns("__pycache__", "*.asc"))
@@ -74,7 +74,7 @@ def test_the_readme_leads_to_a_first_delivery_of_ones_own(tmp_path: Path, pgp_ho
             return done.stdout
 
         run("airflow db migrate")
-        # The project's own examples name a key that this clone has; the README's three files are beside them.
+        # The project's own example files are validated too; their key exists in this clone.
         assert "my_segment -> my_persado, manual" in run("python -m persado validate")
         run("airflow dags test my_segment")
 
