@@ -1,4 +1,4 @@
-"""The pauses between attempts: everything here that tries again waits in this way."""
+"""The pauses between attempts, for every retry in this project."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from tenacity.wait import wait_base
 
 def growing(first: float, longest: float) -> wait_base:
     """
-    Return pauses that double with every attempt, each at random between half its length and all of it.
+    Return pauses that double with every attempt. Each is a random length between half of its maximum and the maximum.
 
-    Chance keeps clients that failed together from coming back together.
+    The randomness prevents clients that failed together from retrying together.
 
-    :param first: the first pause in seconds, at most
-    :param longest: the longest pause in seconds
+    :param first: the maximum of the first pause in seconds
+    :param longest: the maximum of any pause in seconds
     """
     half, longest_half = first / 2, longest / 2
     return tenacity.wait_exponential(multiplier=half, max=longest_half) + tenacity.wait_random_exponential(
@@ -23,9 +23,9 @@ def growing(first: float, longest: float) -> wait_base:
 
 def pause(failures: int, first: float, longest: float) -> float:
     """
-    Return the seconds to wait after some failures in a row.
+    Return the seconds to wait after a number of consecutive failures.
 
-    :param failures: how many, from 1
+    :param failures: the number of failures, at least 1
     :param first: as in :func:`growing`
     :param longest: as in :func:`growing`
     """

@@ -1,15 +1,15 @@
 """
-The errors that a user meets, sorted by what to do about them.
+The errors that users see, classified by what to do about them.
 
 ::
 
     PersadoError
-    ├── ConfigurationError   a setting, key, query or file is wrong: mend it, then run again
-    ├── RejectedError        the site or the guards said no: retrying the same cannot help
-    └── TransientError       the network or the site had a bad moment: try again
+    ├── ConfigurationError   a setting, key, query or file is wrong: fix it, then run again
+    ├── RejectedError        the site or a guard refused the delivery: a retry cannot help
+    └── TransientError       a temporary fault of the network, the site or a program: try again
 
-Every message says what is wrong, where, what was expected and what to do. None holds a secret or a
-customer's value.
+Every message says what is wrong, where, what was expected and what to do. No message contains a secret or a customer's
+value.
 """
 
 from __future__ import annotations
@@ -18,26 +18,26 @@ from typing import Self
 
 
 class PersadoError(Exception):
-    """The root of all errors that this project raises on purpose."""
+    """The base class of all errors that this project raises deliberately."""
 
     def bare(self) -> Self:
         """
-        Give the error without what led to it.
+        Return the error without its cause, context and traceback.
 
-        Airflow logs a traceback of whatever is raised. What led to the error may quote a customer's value, and where
-        in this project it came from helps nobody.
+        Airflow logs the traceback of every exception. The cause may quote a customer's value, and the place in this
+        project's code does not help the user.
         """
         self.__cause__ = self.__context__ = None
         return self.with_traceback(None)
 
 
 class ConfigurationError(PersadoError):
-    """Something that a person wrote (YAML, SQL, a key, a connection) cannot work as it stands."""
+    """A user's input (YAML, SQL, a key, a connection) is wrong and must be changed."""
 
 
 class RejectedError(PersadoError):
-    """The site or a guard refused the delivery; the same attempt would be refused again."""
+    """The site or a guard refused the delivery, and would refuse it again."""
 
 
 class TransientError(PersadoError):
-    """A fault that may be gone at the next attempt."""
+    """A fault that may not occur at the next attempt."""

@@ -54,7 +54,7 @@ def test_deliveries_and_failures_newest_first(sent: str, capsys: pytest.CaptureF
     head, newest, failed = capsys.readouterr().out.splitlines()
     assert head.split()[:3] == ["WHEN", "(UTC)", "OUTCOME"]
     assert newest.split()[2:6] == ["delivered", "2", "6", "1"]
-    assert "extract: RejectedError: the query gave no rows" in failed
+    assert "extract: RejectedError: the query returned no rows" in failed
 
     spoil_the_newest_record()
     assert [record.outcome for record in read_history(f"persado://{sent}_site/{sent}")] == [

@@ -58,14 +58,14 @@ def test_everybody_gets_what_they_asked_for_and_no_more(project: Project, mails:
         ([BOSS], "[persado] told is delivered, with warnings"),
         ([TEAM], "[persado] told is delivered, with warnings"),
     ]
-    assert all("the query gave 1 rows, fewer than rows.warn_below (5)" in mail.text for mail in mails)
+    assert all("the query returned 1 rows, fewer than rows.warn_below (5)" in mail.text for mail in mails)
 
     mails.clear()
     project.describe("told", "SELECT 1 AS a", settings=SETTINGS, alerts=alerts, rows={"fail_below": 5})
     assert project.run("told").state == "failed"
     [mail] = mails
     assert (mail.to, mail.subject) == ([TEAM], "[persado] told failed: nothing counts as delivered")
-    assert "RejectedError: the query gave 1 rows, but rows.fail_below is 5" in mail.text
+    assert "RejectedError: the query returned 1 rows, but rows.fail_below is 5" in mail.text
 
 
 def test_a_failure_tells_no_value_and_no_secret(project: Project, mails: list[Mail]) -> None:

@@ -141,7 +141,7 @@ def test_the_number_of_rows_may_not_change_too_much(customers: Project, capfd: p
         warehouse.executemany("INSERT INTO customers VALUES (?, ?, ?)", CUSTOMERS)
     before = customers.arrived()
     assert customers.run("steady").state == "failed"
-    assert "the query gave 6 rows, the last delivery had 3" in capfd.readouterr().out
+    assert "the query returned 6 rows, the last delivery had 3" in capfd.readouterr().out
     assert customers.arrived() == before
 
 

@@ -19,9 +19,9 @@ SECRET = "jane.doe@example.com"
 @pytest.mark.parametrize(
     ("orchestration", "log"),
     [
-        ({"rows": {"fail_below": 10}}, "the query gave 3 rows, but rows.fail_below is 10"),
+        ({"rows": {"fail_below": 10}}, "the query returned 3 rows, but rows.fail_below is 10"),
         ({"template": {"contract": "mine"}}, "column 'id': expected 32 lower-case hex digits, 3 row(s) differ"),
-        ({"query": f"{QUERY} LIMIT 0"}, "the query gave no rows, and on_empty is 'fail'"),
+        ({"query": f"{QUERY} LIMIT 0"}, "the query returned no rows, and on_empty is 'fail'"),
         ({"query": "SELEC 1"}, 'near "SELEC": syntax error'),
         ({"settings": {"remote_folder": "/outbox"}}, "remote folder /outbox: there is no such folder"),
     ],
@@ -99,10 +99,10 @@ class TestFailures:
         assert 'near "SELEC": syntax error' in self.failure("syntax", "SELEC 1")
 
     def test_no_rows(self) -> None:
-        assert "the query gave no rows, and on_empty is 'fail'" in self.failure("no_rows", f"{QUERY} LIMIT 0")
+        assert "the query returned no rows, and on_empty is 'fail'" in self.failure("no_rows", f"{QUERY} LIMIT 0")
 
     def test_too_few_rows(self) -> None:
-        assert "the query gave 3 rows, but rows.fail_below is 10" in self.failure("few", rows={"fail_below": 10})
+        assert "the query returned 3 rows, but rows.fail_below is 10" in self.failure("few", rows={"fail_below": 10})
 
     def test_an_unreachable_site(self) -> None:
         with full_backlog() as port:

@@ -1,4 +1,4 @@
-"""Stages at the same time: everything arrives, and the first error of any of them stops all the others."""
+"""Stages that run at the same time: all data arrives, and the first error of any stage stops all the others."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NOISE = random.Random(1).randbytes(5 * BLOCK + 12345)
 
 
 class Blocks:
-    """Keep what is written, and take at most so much of it at once."""
+    """Store what is written, at most ``at_once`` bytes per call."""
 
     def __init__(self, at_once: int | None = None) -> None:
         self.got: list[bytes] = []
@@ -36,7 +36,7 @@ class Blocks:
 
 
 class Broken:
-    """Fail at the first byte, when the time has come."""
+    """Wait, then fail at the first write."""
 
     def __init__(self, wait: Callable[[], object] = lambda: None) -> None:
         self._wait = wait
@@ -47,18 +47,18 @@ class Broken:
 
 
 @pytest.mark.parametrize("portion", [1000, BLOCK - 1, BLOCK, 3 * BLOCK + 1])
-def test_bytes_arrive_in_blocks_of_one_size_whatever_they_were_written_in(portion: int) -> None:
+def test_bytes_arrive_in_blocks_of_one_size_whatever_the_size_of_the_writes(portion: int) -> None:
     sink = Blocks()
-    with flow() as stages, stages.ahead(sink) as target:
+    with flow() as stages, stages.in_thread(sink) as target:
         for start in range(0, len(NOISE), portion):
             target.write(NOISE[start : start + portion])
     assert b"".join(sink.got) == NOISE
     assert [len(block) for block in sink.got] == [BLOCK] * 5 + [12345]
 
 
-def test_a_sink_that_takes_less_than_it_is_given() -> None:
+def test_a_sink_may_write_only_a_part_of_a_block() -> None:
     sink = Blocks(at_once=100_000)
-    with flow() as stages, stages.ahead(sink) as target:
+    with flow() as stages, stages.in_thread(sink) as target:
         target.write(NOISE)
     assert b"".join(sink.got) == NOISE
 
@@ -77,7 +77,7 @@ def test_a_queue_is_bounded() -> None:
             target.write(bytes(BLOCK))
             written.append(BLOCK)
 
-    with flow() as stages, stages.ahead(Slow()) as target:
+    with flow() as stages, stages.in_thread(Slow()) as target:
         writer = threading.Thread(target=write, args=(target,))
         writer.start()
         time.sleep(0.2)
@@ -86,9 +86,9 @@ def test_a_queue_is_bounded() -> None:
         writer.join()
 
 
-def test_the_error_of_a_stage_ends_those_before_it_though_their_queues_are_full() -> None:
+def test_the_error_of_a_stage_ends_earlier_stages_whose_queues_are_full() -> None:
     def run() -> None:
-        with flow() as stages, stages.ahead(Broken()) as second, stages.ahead(second) as first:
+        with flow() as stages, stages.in_thread(Broken()) as second, stages.in_thread(second) as first:
             while True:
                 first.write(bytes(BLOCK))
 
@@ -96,16 +96,16 @@ def test_the_error_of_a_stage_ends_those_before_it_though_their_queues_are_full(
         run()
 
 
-def test_the_error_of_a_stage_at_its_very_end() -> None:
+def test_an_error_at_the_end_of_a_stage_is_raised() -> None:
     def run() -> None:
-        with flow() as stages, stages.ahead(Broken()) as target:
+        with flow() as stages, stages.in_thread(Broken()) as target:
             target.write(b"x")
 
     with pytest.raises(OSError, match="the first"):
         run()
 
 
-def test_the_first_error_is_raised_and_not_what_came_of_it() -> None:
+def test_the_first_error_is_raised_instead_of_its_consequences() -> None:
     waiting, stopped = threading.Event(), threading.Event()
     causes: list[BaseException] = []
 
@@ -114,7 +114,7 @@ def test_the_first_error_is_raised_and_not_what_came_of_it() -> None:
         stopped.set()
 
     def query(stages: Flow) -> None:
-        with stages.ahead(Broken(waiting.wait)) as target:
+        with stages.in_thread(Broken(waiting.wait)) as target:
             target.write(bytes(BLOCK))
             waiting.set()
             stopped.wait(10)
@@ -125,9 +125,9 @@ def test_the_first_error_is_raised_and_not_what_came_of_it() -> None:
     assert [str(error) for error in causes] == ["the first"]
 
 
-def test_what_ends_the_program_is_not_replaced_by_an_error() -> None:
+def test_a_keyboard_interrupt_is_not_replaced_by_an_error() -> None:
     def run() -> None:
-        with flow() as stages, stages.ahead(Broken()) as target:
+        with flow() as stages, stages.in_thread(Broken()) as target:
             target.write(bytes(BLOCK))
             raise KeyboardInterrupt
 
@@ -135,7 +135,7 @@ def test_what_ends_the_program_is_not_replaced_by_an_error() -> None:
         run()
 
 
-def test_a_sink_takes_nothing_once_the_stages_are_stopped() -> None:
+def test_writing_fails_once_the_stages_are_stopped() -> None:
     sink = Blocks()
 
     def run() -> None:
@@ -154,7 +154,7 @@ ENDLESS = "WITH RECURSIVE t(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM t) SELEC
 
 
 @pytest.mark.parametrize("connect", [lambda: sqlite3.connect(":memory:"), duckdb.connect, postgres.connect])
-def test_a_query_can_be_ended_from_another_thread(connect: Callable[[], Any]) -> None:
+def test_a_query_can_be_cancelled_from_another_thread(connect: Callable[[], Any]) -> None:
     with closing(connect()) as connection:
         timer = threading.Timer(0.3, _interrupt, [connection])
         timer.start()

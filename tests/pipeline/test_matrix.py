@@ -1,8 +1,8 @@
 """
-Every format x quote mode x escape x line ending x header x encoding x PGP x split, through the stages that deliver.
+Every format x quote mode x escape x line ending x header x encoding x PGP x split, through the real stages.
 
-Each file is opened by programs that know nothing of this project: gpg, Sequoia or RNP, then gzip, unzip or GNU tar.
-What is inside must be the text that Apache Commons CSV reads as the table, cut as the split says.
+Each file is opened by independent programs: gpg, Sequoia or RNP, then gzip, unzip or GNU tar. The content must be the
+text that Apache Commons CSV reads as the table, cut as the split requires.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ __all__ = ["pgp_home"]
 
 
 class Text(NamedTuple):
-    """All that decides about the text of a file."""
+    """All settings that determine the text of a file."""
 
     file_format: str
     quote_mode: str
@@ -48,11 +48,11 @@ class Text(NamedTuple):
 
     @property
     def unescaped(self) -> bool:
-        """Whether a value that holds a special character would break its row, which the user had to allow."""
+        """Whether a value with a special character would break its row, which the user must allow explicitly."""
         return self.quote_mode == "none" and self.escape_character is None
 
     def settings(self, **more: Any) -> Settings:
-        """Give the settings."""
+        """Return the settings."""
         delimiter = {"delimiter": ";"} if self.file_format == "custom" else {}
         return settings(**self._asdict(), **delimiter, null_text="NULL", **more)
 
@@ -90,34 +90,34 @@ SPECIAL = [
 
 
 def table(text: Text) -> list[Row]:
-    """Give the rows; special characters only where they are escaped or quoted."""
+    """Return the rows, with special characters only if they are escaped or quoted."""
     notes = PLAIN if text.unescaped else SPECIAL
     numbers = itertools.cycle(["0", "-7", "12345678901234567890123", None])
     return [[f"{row:032x}", note, number] for row, (note, number) in enumerate(zip(notes, numbers, strict=False))]
 
 
 def batch(text: Text) -> pa.RecordBatch:
-    """Give the rows as the database does."""
+    """Return the rows as a database would."""
     emails, notes, numbers = zip(*table(text), strict=True)
     return pa.RecordBatch.from_arrays([pa.array(emails), pa.array(notes), mixed(numbers, number=True)], names=HEADER)
 
 
 def as_read(text: Text) -> list[Row]:
-    """Give the table as a reader sees it that can tell quotes from none."""
-    null = "NULL" if text.quote_mode == "all" else None  # which quotes NULL as well
+    """Return the table as a reader sees it that distinguishes quoted from unquoted text."""
+    null = "NULL" if text.quote_mode == "all" else None  # this mode also quotes NULL
     rows = [[null if value is None else value for value in row] for row in table(text)]
     return [[*HEADER], *rows] if text.header else rows
 
 
 @cache
 def read_by_commons_csv() -> list[list[Row]]:
-    # It insists on an escape character where nothing is quoted: one that is nowhere in the text.
+    # Without quotes it requires an escape character; this one does not occur in the text.
     settings_ = [(text._replace(escape_character="^") if text.unescaped else text).settings() for text in TEXTS]
     return run([ReadJob(how, written(text).decode()) for how, text in zip(settings_, TEXTS, strict=True)], [])[0]
 
 
 def written(text: Text, rows: int | None = None) -> bytes:
-    """Give the table's first rows, or all, as one file."""
+    """Return the table's first rows, or all, as one file."""
     return file_of_batch(batch(text)[:rows], **text.settings().model_dump())
 
 
@@ -153,7 +153,7 @@ def test_every_combination(index: int, key: PublicKey, private_key: str, pgp_hom
 
 
 def formatted_and_cut(area: StageArea, text: Text, split: dict[str, int] | None) -> tuple[Artifact, ...]:
-    """Format the table, repeated until the split cuts it; look at every part."""
+    """Format the table, repeated until the split cuts it, and check every part."""
     names = Names(planned(text, split, "none"), VALUES)
     rows = extracted(area, text, split)
     formatted = chained.format_stage(area, rows, Recipe(names), ignore)
@@ -162,7 +162,7 @@ def formatted_and_cut(area: StageArea, text: Text, split: dict[str, int] | None)
 
 
 def planned(text: Text, split: dict[str, int] | None, encoding: str) -> Settings:
-    """Give the settings of a delivery."""
+    """Return the settings of a delivery."""
     archive = encoding in {"zip", "tar", "tgz"}
     return text.settings(
         encoding=encoding,
@@ -175,10 +175,10 @@ def planned(text: Text, split: dict[str, int] | None, encoding: str) -> Settings
 
 
 def extracted(area: StageArea, text: Text, split: dict[str, int] | None) -> Artifact:
-    """Keep the table in the stage area, repeated until it needs a second part."""
+    """Store the table in the stage area, repeated until it needs a second part."""
     rows, times = batch(text), 1
     if split:
-        row = len(written(text)) / rows.num_rows  # more than it takes without the header
+        row = len(written(text)) / rows.num_rows  # a bit too large, because it includes the header
         wanted = split["rows"] if "rows" in split else split["megabytes"] * MEGABYTE / row * 1.2
         times = int(wanted / rows.num_rows) + 1
     with area.create("extract") as sink:
@@ -189,7 +189,7 @@ def extracted(area: StageArea, text: Text, split: dict[str, int] | None) -> Arti
 
 
 def check_cut(found: list[bytes], text: Text, rows: int, split: dict[str, int] | None) -> None:
-    """Look whether the parts are the text, the header before each, as long as they may be."""
+    """Check that the parts are the text, each with the header and as long as allowed."""
     size, head = batch(text).num_rows, written(text, 0)
     body = written(text).removeprefix(head)
     assert all(part.startswith(head) for part in found)
@@ -210,10 +210,10 @@ class Opener:
     """
     The receiver.
 
-    :param folder: where files may lie
+    :param folder: a folder for files
     :param pgp_home: the GnuPG home of the private key
-    :param private_key: the private key, for programs without such a home
-    :param turn: which program begins; they take turns
+    :param private_key: the private key, for programs that do not use this home
+    :param turn: the index of the first program to use; they take turns
     """
 
     def __init__(self, folder: Path, pgp_home: Path, private_key: str, turn: int) -> None:
@@ -222,14 +222,14 @@ class Opener:
         self._number = itertools.count()
 
     def decrypt(self, message: bytes) -> bytes:
-        """Open a message, with another program than the last one."""
+        """Open a message with the next program."""
         program = next(self._programs)
         if program == "gpg":
             return gpg(self._pgp_home, "--decrypt", data=message)
         return opened(program, self._private_key, message, self._folder)
 
     def unpack(self, files: list[bytes], encoding: str, names: dict[str, bytes]) -> dict[str, bytes]:
-        """Give what is inside; a file without names inside has those that are expected."""
+        """Return the content by name; files that contain no names get the expected ones."""
         paths = [self._folder / f"{next(self._number)}{SUFFIX[encoding]}" for _ in files]
         for path, content in zip(paths, files, strict=True):
             path.write_bytes(content)
@@ -242,10 +242,10 @@ class Opener:
 
 
 def read(area: StageArea, file: Artifact) -> bytes:
-    """Give the bytes of a file of the stage area."""
+    """Return the bytes of a file in the stage area."""
     with area.open(file) as source:
         return source.read()
 
 
 def ignore(rows: int, size: int) -> None:
-    """Take progress."""
+    """Ignore the progress."""

@@ -1,4 +1,4 @@
-"""What the files of a run are called, at the site and inside of archives."""
+"""The names of a run's files, at the site and inside archives."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def names(**given: Any) -> Names:
         ({**SPLIT, "encoding": "zip", "pgp_public_key": "k.asc"}, ["x.csv.pgp"], None),
     ],
 )
-def test_files_and_done(given: dict[str, Any], files: list[str], done: str | None) -> None:
+def test_names_of_files_and_success_file(given: dict[str, Any], files: list[str], done: str | None) -> None:
     found = names(**given)
     assert found.first() == files[0]
     if not found.one_archive:
@@ -44,7 +44,7 @@ def test_files_and_done(given: dict[str, Any], files: list[str], done: str | Non
 
 
 @pytest.mark.parametrize("encoding", ["zip", "tar", "tgz"])
-def test_parts_keep_their_sub_folders_in_an_archive(encoding: str) -> None:
+def test_parts_in_an_archive_may_be_in_folders(encoding: str) -> None:
     found = names(**SPLIT, encoding=encoding, split_filename_template="{{file_number}}/part.csv")
     members = [found.member(found.formatted(part)) for part in (1, 2)]
     assert members == ["0000001/part.csv", "0000002/part.csv"]

@@ -1,4 +1,4 @@
-"""What would be sent: `python -m persado preview`, over the preview that a dry run makes too."""
+"""The preview of a delivery, as dry runs show it, and the command `python -m persado preview`."""
 
 from __future__ import annotations
 
@@ -32,21 +32,21 @@ SECRET = "jane.doe@example.com"
 
 
 def names(**given: Any) -> Names:
-    """Give the names of a run's files."""
+    """Return the names of a run's files."""
     values = NameValues(now=datetime(2026, 11, 24, tzinfo=UTC), orchestration="o", run_id="r")
     return Names(settings(**{"filename_template": "out.csv", **given}), values)
 
 
 def preview_of(sql: str, *columns: dict[str, Any], **given: Any) -> Preview:
-    """Make the preview of a query against an empty DuckDB."""
+    """Return the preview of a query in an empty DuckDB."""
     chosen = tuple(Column.model_validate(column) for column in columns) or None
     contract = Contract.model_validate(given.pop("contract")) if "contract" in given else None
-    looking = {key: given.pop(key) for key in ("rows", "count") if key in given}
+    options = {key: given.pop(key) for key in ("rows", "count") if key in given}
     with duckdb.connect() as connection:
-        return preview(connection, sql, names(**given), RowSpec(columns=chosen, contract=contract), **looking)
+        return preview(connection, sql, names(**given), RowSpec(columns=chosen, contract=contract), **options)
 
 
-def test_rows_are_written_as_they_would_be_sent() -> None:
+def test_rows_are_shown_as_they_would_be_sent() -> None:
     found = preview_of(
         "SELECT i AS a, CASE WHEN i > 1 THEN 'x,' || i END AS b FROM range(100) t(i)",
         rows=3, row_number="n", quote_mode="all_non_null", line_ending="CRLF",
@@ -59,7 +59,7 @@ def test_rows_are_written_as_they_would_be_sent() -> None:
     assert (found.rows, found.total, found.problems) == (3, None, ())
 
 
-def test_a_masked_value_tells_neither_its_length_nor_whether_it_is_null() -> None:
+def test_a_masked_value_shows_neither_its_length_nor_whether_it_is_null() -> None:
     found = preview_of(
         f"SELECT * FROM (VALUES (1, '{SECRET}'), (2, ''), (3, NULL)) t(id, mail)",
         {"name": "id"}, {"name": "address", "from": "mail", "pii": True}, {"name": "k", "value": "key", "pii": True},
@@ -76,16 +76,16 @@ def test_a_masked_value_tells_neither_its_length_nor_whether_it_is_null() -> Non
 
 
 @pytest.mark.parametrize("sql", ["SELECT i FROM range(50000) t(i)", "SELECT i FROM range(50000) t(i) ORDER BY i;  "])
-def test_the_database_counts(sql: str) -> None:
+def test_rows_are_counted_by_the_database(sql: str) -> None:
     assert preview_of(sql, count=True).total == 50_000
 
 
-def test_rows_are_counted_by_reading_where_the_database_cannot_do_it() -> None:
-    # A semicolon before a comment cannot stand in parentheses.
+def test_rows_are_counted_by_reading_if_the_database_cannot_count_them() -> None:
+    # A subquery must not contain a semicolon, and this one is not at the end.
     assert preview_of("SELECT i FROM range(50000) t(i); -- all", count=True).total == 50_000
 
 
-def test_no_more_than_a_batch_is_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_at_most_one_batch_is_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
     import sqlite3
 
     monkeypatch.setattr(from_dbapi, "FIRST_ROWS", 20)
@@ -108,7 +108,7 @@ def test_postgresql_counts_and_its_connection_stays_usable() -> None:
     assert found.total == 30_000
 
 
-def test_the_names_of_parts() -> None:
+def test_the_names_of_parts_are_shown() -> None:
     split: dict[str, Any] = {"split": {"rows": 50_000}, "split_directory_template": "p"}
     loose = preview_of("SELECT 1 AS a", **split, pgp_public_key="k.asc")
     assert loose.files == ("p/0000001.csv.pgp", "p/0000002.csv.pgp")
@@ -119,7 +119,7 @@ def test_the_names_of_parts() -> None:
     assert archived.done is None
 
 
-def test_what_would_stop_the_delivery_is_shown_beside_what_can_be_shown() -> None:
+def test_problems_are_shown_together_with_the_rows() -> None:
     found = preview_of(
         f"SELECT '{SECRET}' AS mail, 1 AS a",
         filename_template="{{data_interval_start}}.csv",
@@ -131,9 +131,9 @@ def test_what_would_stop_the_delivery_is_shown_beside_what_can_be_shown() -> Non
     assert breach.endswith("column 'mail': expected 32 lower-case hex digits, 1 row(s) differ, such as 1")
 
 
-def test_a_column_that_is_not_there_is_a_problem() -> None:
+def test_a_missing_column_is_a_problem() -> None:
     found = preview_of("SELECT 1 AS a", {"name": "b"})
-    assert "wants the column 'b', which the query does not give" in found.problems[0]
+    assert "wants the column 'b', which the query does not return" in found.problems[0]
     assert (found.text, found.files) == ("", ("out.csv",))
 
 
@@ -154,13 +154,13 @@ def test_a_query_that_the_database_refuses_is_an_error() -> None:
         preview_of("SELECT nonsense")
 
 
-def test_an_empty_result() -> None:
+def test_the_preview_of_an_empty_result_is_the_header() -> None:
     found = preview_of("SELECT 1 AS a LIMIT 0")
     assert (found.text, found.total) == ("a\n", 0)
 
 
 class TestCommand:
-    """The command line, with the connection from the environment as in a shell."""
+    """The command, with the connection in the environment as in a shell."""
 
     @pytest.fixture(autouse=True)
     def _project(self, project: Project, capsys: pytest.CaptureFixture[str]) -> Iterator[None]:
@@ -174,13 +174,13 @@ class TestCommand:
         assert project.site.logins == []
 
     def preview(self, *arguments: str, code: int = 0) -> tuple[list[str], list[str]]:
-        """Run the command; give the lines of its output and of its errors."""
+        """Run the command; return the lines of its output and of its errors."""
         name, *options = arguments
         assert main(["preview", name, str(self.project.config), *options]) == code
         output = self.capsys.readouterr()
         return output.out.splitlines(), output.err.splitlines()
 
-    def test_the_whole(self) -> None:
+    def test_the_complete_output(self) -> None:
         self.project.describe(
             "whole",
             "SELECT id, mail, '{{ ds }}' AS day, {{ params.limit }} AS n FROM customers LIMIT {{ params.limit }}",
@@ -199,10 +199,10 @@ class TestCommand:
         assert ["encoding", "gzip", "destinations/whole_site.yaml:3"] in words
         rows = lines.index("The first rows (2), as they would be written; the query gives 30")
         assert lines[rows + 1 : rows + 4] == ["id,address,day", "000,***,2026-03-05", "001,***,2026-03-05"]
-        assert lines[-2:] == ["Warnings", "  the query gave 30 rows, more than rows.warn_above (25)"]
+        assert lines[-2:] == ["Warnings", "  the query returned 30 rows, more than rows.warn_above (25)"]
         assert SECRET not in "".join(lines)
 
-    def test_what_would_fail_is_shown_and_is_the_exit_code(self) -> None:
+    def test_problems_are_shown_and_set_the_exit_code(self) -> None:
         self.project.write("keys/bad.asc", "no key")
         self.project.describe(
             "failing",
@@ -213,7 +213,7 @@ class TestCommand:
         assert errors == []
         problems = lines[lines.index("This delivery would fail") + 1 :]
         assert "bad.asc" in problems[0]
-        assert problems[1].startswith("  the query gave no rows, and on_empty is 'fail'")
+        assert problems[1].startswith("  the query returned no rows, and on_empty is 'fail'")
         assert "The query gives no rows" in lines
 
     @pytest.mark.parametrize(
@@ -231,7 +231,7 @@ class TestCommand:
             ("SELECT 1", (), "give a value by --param kind=...: this parameter has no default"),
         ],
     )
-    def test_a_mistake_is_one_line(self, query: str, arguments: tuple[str, ...], error: str) -> None:
+    def test_a_mistake_is_reported_in_one_line(self, query: str, arguments: tuple[str, ...], error: str) -> None:
         needed = () if "default" in error or arguments else ("--param=kind=a",)
         self.project.describe(
             "wrong", query, settings={"filename_template": "x"}, params={"kind": {"enum": ["a", "b"]}}
@@ -241,13 +241,13 @@ class TestCommand:
         assert len(errors) == 1
         assert errors[0].startswith(error)
 
-    def test_an_unknown_orchestration_and_an_unknown_source(self) -> None:
+    def test_an_unknown_orchestration_or_source_is_reported(self) -> None:
         self.project.describe("known", "SELECT 1 AS a", settings={"filename_template": "x"}, source="nowhere")
         assert self.preview("knwn", code=1)[1][0].endswith("Did you mean 'known'?")
         [error] = self.preview("known", code=1)[1]
         assert error.startswith("source 'nowhere': ")
 
-    def test_an_unreachable_warehouse(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_an_unreachable_warehouse_is_reported(self, monkeypatch: pytest.MonkeyPatch) -> None:
         nowhere = {"conn_type": "postgres", "host": "127.0.0.1", "port": 1, "login": "x", "password": "hush"}
         monkeypatch.setenv("AIRFLOW_CONN_NOWHERE", json.dumps(nowhere))
         self.project.describe("far", "SELECT 1 AS a", settings={"filename_template": "x"}, source="nowhere")
@@ -255,8 +255,8 @@ class TestCommand:
         assert error.startswith("cannot connect to 'nowhere': ")
         assert "hush" not in error
 
-    def test_the_metadata_database_knows_the_connection(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """As a process of its own: not a word but the preview's."""
+    def test_the_connection_is_read_from_the_metadata_database(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Runs in a separate process, whose whole output must be the preview."""
         from airflow.models import Connection
         from airflow.utils.session import create_session
 
@@ -274,7 +274,7 @@ class TestCommand:
         assert [lines[0], *lines[-2:]] == ["Preview of kept: nothing is sent", "id", "000"]
 
 
-def test_without_airflow(tmp_path: Path) -> None:
+def test_the_error_without_airflow(tmp_path: Path) -> None:
     (tmp_path / "airflow.py").write_text("raise ImportError('blocked', name='airflow')")
     files = {
         "destinations/d.yaml": "{connection: site, settings: {filename_template: x}}",

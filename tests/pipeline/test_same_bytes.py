@@ -1,4 +1,4 @@
-"""The same query against PostgreSQL and DuckDB gives the same bytes, whatever the values, the settings and the path."""
+"""The same query in PostgreSQL and DuckDB produces the same bytes for all values, settings and paths."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from persado.settings.models.effective import Settings
 
 
 class Value(NamedTuple):
-    """A value as SQL has it, and the text that it must become."""
+    """A value in SQL, and its expected text."""
 
     sql: str
     text: str
 
 
 class Kind(NamedTuple):
-    """A type that both databases have."""
+    """A type that exists in both databases."""
 
     type: str
     values: st.SearchStrategy[Value]
@@ -46,7 +46,7 @@ def quoted(text: str) -> str:
 
 
 def array(kind: str, members: st.SearchStrategy[Value | None], *, quotes: bool) -> Kind:
-    """Make an array's type; its members are numbers, or JSON strings."""
+    """Return an array type whose members are numbers or JSON strings."""
 
     def made(found: list[Value | None]) -> Value:
         sql = ", ".join("NULL" if member is None else member.sql for member in found)
@@ -57,7 +57,7 @@ def array(kind: str, members: st.SearchStrategy[Value | None], *, quotes: bool) 
 
 
 def interval(months: int, days: int, microseconds: int) -> Value:
-    """Write an interval without a zero part, so that its text is easily told."""
+    """Return an interval whose parts are not negative, which makes its text simple."""
     years, rest = divmod(months, 12)
     seconds, fraction = divmod(microseconds, 1_000_000)
     minutes, second = divmod(seconds, 60)
@@ -151,7 +151,7 @@ def databases() -> Iterator[list[Any]]:
 
 @hypothesis_settings(max_examples=120, deadline=None, derandomize=True)
 @given(tables(), all_settings())
-def test_the_same_bytes_from_both_by_every_path(
+def test_both_databases_produce_the_same_bytes_by_every_path(
     databases: list[Any], table: tuple[list[Kind], list[list[Value | None]]], wanted: Settings
 ) -> None:
     kinds, rows = table
@@ -177,7 +177,7 @@ def test_the_same_bytes_from_both_by_every_path(
 
 
 def streamed(connection: Any, sql: str, wanted: Settings) -> bytes:
-    """Give the text as a streamed delivery has it: by COPY, where that can write it."""
+    """Return the text as in a streamed delivery: by COPY where possible."""
     with formatted_text(connection, sql, RowSpec(), wanted) as text:
         found = b"".join(block for _, _, block in text.blocks)
     if isinstance(connection, psycopg.Connection):

@@ -1,4 +1,4 @@
-"""Streamed deliveries give the same files as chained ones."""
+"""Streamed deliveries produce the same files as chained ones."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def chain(area: StageArea, wanted: Settings) -> dict[str, bytes]:
-    """Make the same files stage by stage."""
+    """Return the same files, produced stage by stage."""
     names = Names(wanted, VALUES)
     with closing(duckdb.connect()) as connection:
         extracted, _ = chained.extract_stage(area, connection, ROWS, RowSpec(), wanted, lambda rows, size: None)
@@ -41,7 +41,7 @@ def chain(area: StageArea, wanted: Settings) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("split", [None, {"rows": 50_000}, {"megabytes": 1}])
 @pytest.mark.parametrize("encoding", ["none", "gzip", "zip", "tar", "tgz"])
-def test_the_files_are_those_of_a_chained_delivery(
+def test_the_files_equal_those_of_a_chained_delivery(
     encoding: str, split: dict[str, int] | None, folder: Path, tmp_path: Path
 ) -> None:
     wanted = settings(encoding=encoding, split=split, split_directory_template="p")

@@ -1,4 +1,4 @@
-"""A streamed delivery that is cancelled or takes too long ends its child processes and removes what it began."""
+"""A streamed delivery that is cancelled or times out stops its child processes and removes its files at the site."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ WITH RECURSIVE t(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM t) SELECT i, hex(ra
 
 
 PATIENCE = 280
-"""So long may a start of Airflow take on a busy machine."""
+"""The seconds that starting Airflow may take on a busy machine."""
 UNHURRIED = """
 import sys
 from airflow.__main__ import main
 from persado.pipeline import streamed
-streamed.GRACE = 200  # nobody kills the process here, as Airflow does after five seconds
+streamed.GRACE = 200  # unlike under Airflow, the process is not killed after five seconds
 sys.argv = ["airflow", "dags", "test", "endless"]
 main()
 """
 
 
 class SlowFolder(Folder):
-    """Take some 600 kB a second."""
+    """Accept about 600 kB per second."""
 
     async def write(self, file_obj: object, offset: int, data: bytes) -> Any:
         await asyncio.sleep(0.05)
@@ -52,7 +52,7 @@ class SlowFolder(Folder):
 
 @pytest.fixture
 def endless(project: Project, pgp_home: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-    """Give a project with a signed and encrypted delivery that never ends, to a slow site."""
+    """Return a project with a signed and encrypted delivery to a slow site, which never ends."""
     project.site.serve(SlowFolder)
     project.write("keys/receiver.asc", gpg(pgp_home, "--armor", "--export").decode())
     private = gpg(pgp_home, "--armor", "--export-secret-keys").decode()
@@ -68,7 +68,7 @@ def endless(project: Project, pgp_home: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def await_bytes(site: SftpServer, process: subprocess.Popen[bytes]) -> None:
-    """Wait until a process has begun to send."""
+    """Wait until a process sends data."""
     end = time.monotonic() + PATIENCE
     while not site.written:
         assert process.poll() is None, "it ended too soon"
@@ -77,11 +77,11 @@ def await_bytes(site: SftpServer, process: subprocess.Popen[bytes]) -> None:
 
 
 def gnupg_processes(home: str) -> list[psutil.Process]:
-    """Give all processes that use a GnuPG home: gpg, and its agent, which is nobody's child."""
+    """Return all processes that use a GnuPG home: gpg, and its agent, which is not a child of this process."""
     return [process for process in psutil.process_iter(["cmdline"]) if home in " ".join(process.info["cmdline"] or ())]
 
 
-def test_sigterm(endless: Project) -> None:
+def test_a_task_that_gets_sigterm_cleans_up(endless: Project) -> None:
     with subprocess.Popen([sys.executable, "-c", UNHURRIED], stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as task:
         try:
             await_bytes(endless.site, task)
@@ -102,7 +102,7 @@ def test_sigterm(endless: Project) -> None:
 
 @pytest.fixture
 def no_gc_callbacks() -> Iterator[None]:
-    """Keep out Hypothesis's callback of the garbage collector: what a signal's handler raises in it is lost."""
+    """Disable Hypothesis's garbage collector callback: an exception of a signal handler inside of it would be lost."""
     callbacks = gc.callbacks[:]
     gc.callbacks.clear()
     yield
@@ -110,7 +110,7 @@ def no_gc_callbacks() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("no_gc_callbacks")
-def test_a_task_that_takes_too_long(endless: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_task_that_times_out_cleans_up(endless: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     from persado.dag.factory import make_dag
 
     monkeypatch.setattr(streamed, "GRACE", 200)
@@ -118,10 +118,10 @@ def test_a_task_that_takes_too_long(endless: Project, monkeypatch: pytest.Monkey
 
     class TimeIsUp(SlowFolder):
         async def write(self, file_obj: object, offset: int, data: bytes) -> Any:
-            # Once the rows flow, and once only: what follows is the tidying up.
+            # Once only, when the first rows arrive: the writes after it are the cleanup.
             if not alarms and not self.is_lock(file_obj):
                 alarms.append(signal.SIGALRM)
-                os.kill(os.getpid(), signal.SIGALRM)  # as Airflow's own timer does
+                os.kill(os.getpid(), signal.SIGALRM)  # as Airflow's timer does
             return await super().write(file_obj, offset, data)
 
     endless.site.serve(TimeIsUp)

@@ -1,4 +1,4 @@
-"""Streamed deliveries that break on the way: the right error, nothing under a final name, nothing left behind."""
+"""Streamed deliveries that fail: the right error, no file under its final name, and no files left."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ __all__ = ["nothing_left_behind", "pgp_home", "short_pauses"]
 pytestmark = pytest.mark.usefixtures("nothing_left_behind", "short_pauses")
 
 NOISE = "SELECT sha256(i::text) || sha256((-i)::text) AS noise FROM range(24000) t(i)"
-"""Three megabytes that hardly compress."""
+"""Three megabytes that barely compress."""
 FAILS_LATE = "SELECT CASE WHEN i = 110000 THEN error('no such luck')::int ELSE i END AS i FROM range(120000) t(i)"
 
 
@@ -54,7 +54,7 @@ def key(pgp_home: Path) -> PublicKey:
 
 
 @pytest.mark.parametrize("encrypted", [False, True])
-def test_a_connection_that_is_cut_and_the_next_try(
+def test_a_connection_that_is_always_cut_and_the_next_run(
     encrypted: bool, server: SftpServer | Sshd, folder: Path, key: PublicKey
 ) -> None:
     (folder / "inbox" / "out.csv.DONE").touch()
@@ -76,7 +76,7 @@ def test_a_connection_that_is_cut_and_the_next_try(
 
 
 @pytest.mark.parametrize("encrypted", [False, True])
-def test_a_connection_that_is_cut_twice_and_the_same_try(
+def test_a_connection_that_is_cut_twice_is_opened_again(
     encrypted: bool, server: SftpServer | Sshd, folder: Path, key: PublicKey
 ) -> None:
     begun: list[int] = []
@@ -96,7 +96,7 @@ def test_a_connection_that_is_cut_twice_and_the_same_try(
 
 
 def on_write(act: Callable[[Folder, int], None]) -> type[Folder]:
-    """Give a folder that does something at every write, which gets its offset."""
+    """Return a folder that calls a function with the offset of every write."""
 
     class Acting(Folder):
         def write(self, file_obj: object, offset: int, data: bytes) -> Any:
@@ -108,7 +108,7 @@ def on_write(act: Callable[[Folder, int], None]) -> type[Folder]:
 
 
 @pytest.mark.parametrize("size", [0, 100_000, 1_000_000])
-def test_a_site_whose_disk_is_full(size: int, folder: Path, key: PublicKey) -> None:
+def test_a_full_disk_at_the_site_is_reported(size: int, folder: Path, key: PublicKey) -> None:
     def full(_: Folder, offset: int) -> None:
         if offset >= size:
             raise OSError(errno.ENOSPC, "No space left on device")
@@ -120,7 +120,7 @@ def test_a_site_whose_disk_is_full(size: int, folder: Path, key: PublicKey) -> N
             assert contents(folder) == {}
 
 
-def test_a_site_that_says_no_more(folder: Path) -> None:
+def test_a_site_that_refuses_further_writes_is_reported(folder: Path) -> None:
     def refuse(_: Folder, offset: int) -> None:
         if offset >= 1_000_000:
             raise asyncssh.SFTPPermissionDenied("Permission denied")
@@ -133,7 +133,7 @@ def test_a_site_that_says_no_more(folder: Path) -> None:
     assert contents(folder) == {}
 
 
-def test_a_silent_truncation(folder: Path) -> None:
+def test_a_silent_truncation_is_detected(folder: Path) -> None:
     class Truncating(Folder):
         def write(self, file_obj: object, offset: int, data: bytes) -> Any:
             return super().write(file_obj, offset, data) if offset < 1_000_000 else len(data)
@@ -148,7 +148,7 @@ def test_a_silent_truncation(folder: Path) -> None:
 
 @pytest.mark.parametrize("encoding", ["gzip", "tgz"])
 @pytest.mark.parametrize("split", [None, {"rows": 50_000}])
-def test_a_query_that_fails_half_way(
+def test_a_query_that_fails_halfway_leaves_no_files(
     encoding: str, split: Any, server: SftpServer | Sshd, folder: Path, key: PublicKey
 ) -> None:
     wanted = settings(encoding=encoding, split=split, split_directory_template="p")
@@ -157,7 +157,7 @@ def test_a_query_that_fails_half_way(
     assert contents(folder) == {}
 
 
-def test_gpg_that_is_killed(server: SftpServer | Sshd, folder: Path, key: PublicKey) -> None:
+def test_a_killed_gpg_is_reported(server: SftpServer | Sshd, folder: Path, key: PublicKey) -> None:
     killed: list[int] = []
 
     def kill(rows: int, _: int) -> None:
@@ -174,21 +174,23 @@ def test_gpg_that_is_killed(server: SftpServer | Sshd, folder: Path, key: Public
 
 
 @pytest.mark.parametrize("split", [None, {"rows": 50_000}])
-def test_a_guard_comes_before_any_final_name(split: Any, server: SftpServer | Sshd, folder: Path) -> None:
+def test_guards_are_checked_before_any_file_gets_its_final_name(
+    split: Any, server: SftpServer | Sshd, folder: Path
+) -> None:
     seen: list[dict[str, bytes]] = []
 
-    def judge(rows: int) -> None:
+    def check_rows(rows: int) -> None:
         seen.append(contents(folder / "inbox"))
         raise RejectedError(f"{rows} rows are too many")
 
     with fails(RejectedError, "120000 rows are too many"):
-        stream(server, settings(split=split), ROWS, judge=judge)
+        stream(server, settings(split=split), ROWS, check_rows=check_rows)
     assert len(seen[0]) == (3 if split else 1)
     assert all(name.startswith(".persado-") for name in seen[0])
     assert contents(folder) == {}
 
 
-def test_a_session_that_the_site_ends_while_the_query_runs(folder: Path) -> None:
+def test_a_session_that_the_site_ends_during_the_query_is_opened_again(folder: Path) -> None:
     with SftpServer(folder) as site:
         connection = duckdb.connect()
 
@@ -202,13 +204,13 @@ def test_a_session_that_the_site_ends_while_the_query_runs(folder: Path) -> None
     assert contents(folder) == {"inbox/out.csv": b"i\n1\n"}
 
 
-def test_a_site_that_cannot_take_the_file_is_known_before_the_query_runs(folder: Path) -> None:
+def test_a_site_that_cannot_accept_the_file_is_found_before_the_query_runs(folder: Path) -> None:
     (folder / "inbox" / "out.csv").mkdir()
     with SftpServer(folder) as site, fails(RejectedError, "/inbox/out.csv at the site is a folder"):
         stream(site, settings(), "SELECT nonsense")
 
 
-def test_a_connection_that_is_lost_while_final_names_are_given(folder: Path) -> None:
+def test_a_connection_lost_during_the_final_renames_is_opened_again(folder: Path) -> None:
     class Leaving(Folder):
         def posix_rename(self, oldpath: bytes, newpath: bytes) -> Any:
             done = super().posix_rename(oldpath, newpath)
@@ -223,27 +225,27 @@ def test_a_connection_that_is_lost_while_final_names_are_given(folder: Path) -> 
 
 
 def open_below(folder: Path) -> list[Path]:
-    """Give this process's open files in a folder, those without a name too."""
+    """Return the open files of this process in a folder, including unnamed ones."""
     found = []
     for file in Path("/proc/self/fd").iterdir():
-        with suppress(FileNotFoundError):  # what lists the folder is in it itself
+        with suppress(FileNotFoundError):  # the descriptor of this listing is closed already
             if str(folder) in str(file.readlink()):
                 found.append(file)
     return found
 
 
-def test_nothing_readable_rests_on_the_disk(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_readable_data_is_stored_on_the_disk(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     noise = random.Random(3).randbytes(16).hex()
-    rests: list[bytes] = []
+    stored: list[bytes] = []
     (tmp_path / "t").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "t"))
 
-    def look(rows: int, _: int) -> None:
+    def check(rows: int, _: int) -> None:
         assert list((tmp_path / "t").iterdir()) == []
-        rests[:] = [file.read_bytes() for file in open_below(tmp_path / "t")]
+        stored[:] = [file.read_bytes() for file in open_below(tmp_path / "t")]
 
     with SftpServer(folder) as site:
-        stream(site, settings(encoding="tar"), f"SELECT '{noise}' AS customer FROM range(50000)", on_progress=look)
-    assert [len(rest) for rest in rests] == [len("customer\n") + 50_000 * 33]
-    assert noise.encode() not in rests[0]
+        stream(site, settings(encoding="tar"), f"SELECT '{noise}' AS customer FROM range(50000)", on_progress=check)
+    assert [len(content) for content in stored] == [len("customer\n") + 50_000 * 33]
+    assert noise.encode() not in stored[0]
     assert contents(folder)["inbox/out.csv"].count(noise.encode()) == 50_000

@@ -1,4 +1,4 @@
-"""A streamed delivery needs no more memory for more rows, and reads each source the best way that it has."""
+"""A streamed delivery needs no more memory for more rows, and reads each source in the fastest way."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def public_key(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("source", SOURCES)
-def test_memory_is_flat_and_the_best_path_is_taken(
+def test_memory_is_constant_and_the_fastest_path_is_used(
     source: str,
     sshd: Sshd,
     public_key: Path,

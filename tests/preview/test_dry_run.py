@@ -95,7 +95,7 @@ def test_the_number_of_rows_is_judged_as_in_a_delivery(customers: Project, capfd
         warehouse.execute("DELETE FROM customers WHERE id > 3")
     capfd.readouterr()
     assert customers.run("dry_change", run_conf={"dry_run": True}).state == "failed"
-    assert "the query gave 4 rows, the last delivery had 20" in capfd.readouterr().out
+    assert "the query returned 4 rows, the last delivery had 20" in capfd.readouterr().out
 
 
 def test_the_reason_is_kept_with_the_delivery(customers: Project) -> None:

@@ -1,1 +1,1 @@
-"""Real servers and keys for the tests."""
+"""Servers, keys and other helpers for the tests."""

@@ -1,4 +1,4 @@
-"""A site's inbox with an older delivery in it, and a newer one of the same names that waits to be uploaded."""
+"""A site's inbox with an older delivery in it, and a newer delivery with the same names, ready for upload."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ NOWHERE = Site(login="nobody", password="none")
 
 @pytest.fixture(scope="session")
 def staged(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Do all stages before the upload, once."""
+    """Run all stages before the upload, once."""
     folder = tmp_path_factory.mktemp("staged")
     warehouse, draw = folder / "warehouse.db", random.Random(1)
     with closing(sqlite3.connect(warehouse)) as connection, connection:
@@ -49,8 +49,8 @@ class Bench:
     """
     The inbox and the delivery.
 
-    :param folder: the site's folder, which holds the inbox
-    :param staged: where all stages before the upload are done
+    :param folder: the site's folder, which contains the inbox
+    :param staged: the folder of the stages before the upload
     """
 
     def __init__(self, folder: Path, staged: Path) -> None:
@@ -61,7 +61,7 @@ class Bench:
         self.done = "segment.csv.DONE"
 
     def delivery(self, site: Site, *, remote_folder: str = "/inbox", **settings: Any) -> Chain:
-        """Set everything back; give a delivery whose next stage is the upload."""
+        """Reset everything; return a delivery whose next stage is the upload."""
         shutil.rmtree(self.inbox, ignore_errors=True)
         self.inbox.mkdir()
         for name, content in {**({} if settings else OLD), self.done: STALE}.items():
@@ -83,7 +83,7 @@ class Bench:
         return Watcher(self.inbox, self.new, self.done, OLD)
 
     def check_arrived(self) -> None:
-        """Make sure that the delivery is there, and nothing else, hidden files included."""
+        """Check that the delivery has arrived and there are no other files, hidden ones included."""
         found = {path.name: path.read_bytes() for path in self.inbox.iterdir()}
         assert found.pop(self.done, STALE) != STALE
         assert set(found) == set(self.new)
@@ -92,14 +92,14 @@ class Bench:
 
 @pytest.fixture
 def bench(tmp_path: Path, staged: Path) -> Bench:
-    """Give a bench."""
+    """Return a bench."""
     (tmp_path / "site").mkdir()
     return Bench(tmp_path / "site", staged)
 
 
 @contextmanager
 def struck(moment: Moment) -> Iterator[Moment]:
-    """Tell the moment where something is wrong."""
+    """Add the moment to an error as a note."""
     try:
         yield moment
     except BaseException as error:
@@ -115,7 +115,7 @@ CONNECTION_FAULTS = (
 
 
 def check_understandable(error: PersadoError) -> None:
-    """Make sure that an error says where, what and what next, and no secret."""
+    """Check that an error names the place and the fault, and contains no secret and no internals."""
     text = str(error)
     assert re.search(r"\w+@127\.0\.0\.1:\d+: |/inbox", text), text
     assert any(fault in text for fault in CONNECTION_FAULTS), text

@@ -1,7 +1,7 @@
 """
 The real stages of a delivery one after the other, as Airflow runs them, in any process.
 
-What a stage has done is kept on disk as XCom keeps it: a next try begins with the first stage that is not done.
+The result of each stage is stored on disk, like in XCom: the next try begins with the first stage that is not done.
 """
 
 from __future__ import annotations
@@ -45,14 +45,9 @@ class Chain:
     """
     A delivery.
 
-    :param site: where to
-    :param folder: the folder of the stage area and of the records of what is done
+    :param folder: contains the stage area and the results of the stages
     :param warehouse: a SQLite file
-    :param sql: the query
-    :param settings: how the files are written
-    :param key: whom to encrypt to
-    :param remote_folder: where at the site
-    :param delivery_id: the delivery's id
+    :param key: the receiver's key
     """
 
     site: Site
@@ -66,7 +61,7 @@ class Chain:
 
     @property
     def names(self) -> Names:
-        """What the files are called."""
+        """The names of the files."""
         return Names(self.settings, NameValues(now=datetime(2026, 10, 7, tzinfo=UTC), orchestration="o", run_id="r"))
 
     @property
@@ -90,8 +85,8 @@ class Chain:
         return f"{self.remote_folder}/{self.names.done()}"
 
     def run(self, last: str = "success_file") -> tuple[Artifact, ...]:
-        """Do what is left to do of the stages up to one; give what that one has left."""
-        # A pause is no proof of anything.
+        """Run the stages up to ``last`` that are not done yet; return the files of that one."""
+        # Pauses only slow the tests down.
         reconnect.FIRST_PAUSE = site.FIRST_PAUSE = 0.01
         files: tuple[Artifact, ...] = ()
         for stage in STAGES[: STAGES.index(last) + 1]:
@@ -159,7 +154,7 @@ class Chain:
 
 
 def _connect(to: Site) -> reconnect.Connect:
-    """Log in as the hook does: what has worked once is proven."""
+    """Log in as the hook does; a login that has worked once is proven."""
     proven = False
 
     @contextmanager

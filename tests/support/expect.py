@@ -1,4 +1,4 @@
-"""What tests at the site expect: a clear error in time, and nothing left behind."""
+"""Expectations of tests with a site: a clear error in time, and no threads or open files left."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ WRONG = "not the pass phrase"
 
 @contextmanager
 def fails(kind: type[PersadoError] | tuple[type[PersadoError], ...], *texts: str, within: float = 30) -> Iterator[None]:
-    """Expect an error of a class, with these texts, in time, and no pass phrase in it."""
+    """Expect an error of a class that contains these texts and no passphrase, in time."""
     begin = time.monotonic()
     with pytest.raises(PersadoError) as caught:
         yield
@@ -36,9 +36,9 @@ def fails(kind: type[PersadoError] | tuple[type[PersadoError], ...], *texts: str
 @pytest.fixture
 def nothing_left_behind() -> Iterator[None]:
     """
-    Every test ends with no more threads and open files than it began with.
+    Check that a test ends with no more threads and open files than it began with.
 
-    With fewer it may: an Airflow that earlier tests ran in this process ends idle threads when it likes.
+    There may be fewer: an Airflow that earlier tests ran in this process may stop idle threads at any time.
     """
     files, threads = _open_files(), set(threading.enumerate())
     yield
@@ -55,7 +55,7 @@ def _open_files() -> int:
 
 @pytest.fixture
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Try again soon."""
+    """Shorten the pauses before retries."""
     for module in (reconnect, site):
         monkeypatch.setattr(module, "FIRST_PAUSE", 0.01)
     monkeypatch.setattr(site_lock, "POLL", 0.05)

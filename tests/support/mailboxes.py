@@ -1,4 +1,4 @@
-"""Where alerts arrive: an SMTP server and a Slack webhook, in the test process."""
+"""An SMTP server and a Slack webhook in the test process, which receive alerts."""
 
 from __future__ import annotations
 
@@ -16,8 +16,7 @@ class Mail:
     """
     A message that arrived.
 
-    :param to: the recipients of its envelope
-    :param message: what it says
+    :param to: the recipients in the envelope
     """
 
     def __init__(self, to: list[str], message: Message) -> None:
@@ -29,7 +28,7 @@ class Mail:
 
 @contextmanager
 def smtp_server() -> Iterator[tuple[int, list[Mail]]]:
-    """Give a port, and the mails that come to it."""
+    """Yield a port, and the mails that arrive there."""
     arrived: list[Mail] = []
 
     class Session(socketserver.StreamRequestHandler):
@@ -55,7 +54,7 @@ def smtp_server() -> Iterator[tuple[int, list[Mail]]]:
 
 @contextmanager
 def webhook(status: int = 200) -> Iterator[tuple[int, list[tuple[str, str]]]]:
-    """Give a port, and the path and text of each message that is posted to it."""
+    """Yield a port, and the path and text of each message that is posted to it."""
     arrived: list[tuple[str, str]] = []
 
     class Hook(BaseHTTPRequestHandler):
@@ -67,7 +66,7 @@ def webhook(status: int = 200) -> Iterator[tuple[int, list[tuple[str, str]]]]:
             self.end_headers()
 
         def log_message(self, *_: object) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     with _serving(ThreadingHTTPServer(("127.0.0.1", 0), Hook)) as port:
         yield port, arrived

@@ -1,4 +1,4 @@
-"""The moments of a delivery at which a fault may strike, by the bytes that have passed until then."""
+"""The moments of a delivery at which a fault may occur, measured in the bytes sent before."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from support.sites.sftp_server import Door, Folder, SftpServer
 
 class Moment(NamedTuple):
     """
-    A byte of a delivery.
+    A position in the bytes of a delivery.
 
     :param what: what happens there
     :param connection: the number of the connection
-    :param way: in which direction
-    :param bytes: how many bytes have passed in that direction on this connection
+    :param way: the direction
+    :param bytes: the number of bytes sent before in that direction on this connection
     """
 
     what: str
@@ -29,12 +29,12 @@ class Moment(NamedTuple):
     bytes: int
 
     def line(self, **fields: Any) -> Line:
-        """Give a line that ends there."""
+        """Return a line that ends there."""
         up, down = (self.bytes, None) if self.way == "up" else (None, self.bytes)
         return Line(up, down, **fields)
 
     def once(self, **fields: Any) -> Lines:
-        """Let this one connection end there."""
+        """Return lines of which only this connection ends there."""
         return once(self.line(**fields), self.connection)
 
 
@@ -42,11 +42,11 @@ def measure(
     server: Callable[..., SftpServer], deliver: Callable[[SftpServer, Proxy], Chain], *, anywhere: int = 3
 ) -> list[Moment]:
     """
-    Deliver once over a good line; give the moments before each step (all earlier answers are there) and after it.
+    Deliver once over a good line; return the moments before each step (after all earlier answers) and after it.
 
-    :param server: makes the server, given the classes that record
-    :param deliver: makes the delivery, given server and proxy
-    :param anywhere: how many moments more to draw of each connection
+    :param server: creates the server from the recording classes
+    :param deliver: creates the delivery from server and proxy
+    :param anywhere: the number of additional random moments of each connection
     """
     marks: list[tuple[str, int, int, int]] = []
 
@@ -79,7 +79,7 @@ def measure(
     with server(files=RecordingFolder, door=RecordingDoor) as started, Proxy(started.port) as proxy:
         deliver(started, proxy).run()
         totals = list(proxy.connections)
-    # Before a question is after the answer to the last one.
+    # The moment before a request is the moment after the previous answer.
     changes = [mark for mark in marks if not mark[0].startswith(("stat", "read", "list"))]
     found = [Moment(f"before {what}", number, "down", down) for what, number, _, down in changes]
     found += [Moment(f"after {what}", number, "up", up) for what, number, up, _ in marks]

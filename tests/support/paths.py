@@ -1,4 +1,4 @@
-"""Where the repository and its tests are."""
+"""The paths of the repository and its tests."""
 
 from __future__ import annotations
 

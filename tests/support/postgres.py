@@ -1,7 +1,7 @@
 """
-A PostgreSQL server of the tests' own: real, empty, on a socket in a temporary folder.
+A real, empty PostgreSQL server for the tests, on a socket in a temporary folder.
 
-``connect()`` starts it when it is first asked for; it ends with the test process, however that ends.
+The first ``connect()`` starts it. It ends with the test process, even if that is killed.
 """
 
 from __future__ import annotations
@@ -40,19 +40,18 @@ def connect(database: str = "postgres", **options: Any) -> psycopg.Connection[An
     """
     Open a connection.
 
-    :param database: the database
-    :param options: more of what :func:`psycopg.connect` takes
+    :param options: further arguments of :func:`psycopg.connect`
     """
     return psycopg.connect(host=host(), user=USER, dbname=database, **options)
 
 
 def uri() -> str:
-    """Give what to connect to as a URI."""
+    """Return the URI to connect to."""
     return f"postgresql:///postgres?host={quote(host(), safe='')}&user={USER}"
 
 
 def host() -> str:
-    """Give the host to connect to: a folder of sockets."""
+    """Return the host to connect to: the folder of the socket."""
     return str(_server())
 
 
@@ -102,5 +101,5 @@ def _as_postgres(program: str, *arguments: str | Path) -> list[str | Path]:
     if os.geteuid() == 0:
         user = pwd.getpwnam("postgres")
         identity = [f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
-    # A test process that is killed takes the server with it.
+    # The server ends when the test process is killed.
     return ["setpriv", *identity, "--pdeathsig=INT", "--", _BINARIES / program, *arguments]

@@ -1,4 +1,4 @@
-"""Streamed deliveries of DuckDB's rows to a site of the tests."""
+"""Streamed deliveries from DuckDB to a test site."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ SELECT i AS id, lpad((i % 70000)::text, 5, '0') AS code, 'a, "b" ' || (i * 26544
 
 
 def settings(**given: Any) -> Settings:
-    """Give effective settings."""
+    """Return effective settings."""
     return Settings.model_validate({"filename_template": "out.csv", "remote_folder": "/inbox", **given})
 
 
@@ -42,7 +42,7 @@ def stream(
     sql: str = ROWS,
     *,
     connection: Any = None,
-    judge: Callable[[int], None] = lambda rows: None,
+    check_rows: Callable[[int], None] = lambda rows: None,
     on_progress: Callable[[int, int], None] = lambda rows, size: None,
     site: dict[str, Any] | None = None,
     key: PublicKey | None = None,
@@ -61,4 +61,4 @@ def stream(
             done_path=f"{base}/{names.done()}",
             rules=SiteRules.of(wanted),
         )
-        return deliver(source, sql, RowSpec(), Recipe(names, key), StreamUpload(session, plan), judge, on_progress)
+        return deliver(source, sql, RowSpec(), Recipe(names, key), StreamUpload(session, plan), check_rows, on_progress)

@@ -1,4 +1,4 @@
-"""Listeners that are no proper SSH server: silent, full, or closing at once."""
+"""Listeners that are not proper SSH servers: silent, full, or closing at once."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 
 @contextmanager
 def full_backlog() -> Iterator[int]:
-    """Give a port whose queue is full, so that a connection attempt gets no answer at all."""
+    """Yield a port whose queue is full, so that a connection attempt gets no answer."""
     with ExitStack() as stack:
         listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
         address = listener.getsockname()
@@ -25,7 +25,7 @@ def full_backlog() -> Iterator[int]:
 def answering(
     answer: Callable[[socket.socket], None], receive_buffer: int | None = None
 ) -> Iterator[tuple[int, list[socket.socket]]]:
-    """Give a port where each connection is answered by a function, and the connections so far."""
+    """Yield a port where a function answers each connection, and the list of connections."""
     connections: list[socket.socket] = []
     with socket.create_server(("127.0.0.1", 0)) as listener:
         if receive_buffer is not None:

@@ -1,4 +1,4 @@
-"""The databases that tests read from, and how to connect to each of them."""
+"""The databases that tests read from, and a function to connect to each of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A receiver that looks into the folder all the time, and takes note of everything that it must never see."""
+"""A receiver that watches the folder all the time, and records every state that must never be visible."""
 
 from __future__ import annotations
 
@@ -8,22 +8,21 @@ from contextlib import suppress
 from pathlib import Path
 
 STALE = b"stale"
-"""What stands in a success file of an earlier delivery."""
+"""The content of an earlier delivery's success file."""
 
 
 class Watcher:
     """
-    The receiver, looking inside ``with``; at the end what it saw must be right.
+    The receiver. It watches inside ``with``, and fails at the end if it saw a wrong state.
 
     :param folder: the folder at the site
     :param new: the files of the delivery
     :param done: the name of their success file
-    :param old: what stood under the same names before
+    :param old: the previous content of the same names
     """
 
     def __init__(self, folder: Path, new: Mapping[str, bytes], done: str, old: Mapping[str, bytes]) -> None:
         self.seen: set[str] = set()
-        self.looks = 0
         self._folder, self._new, self._old, self._done = folder, new, old, done
         self._known: dict[tuple[str, int, int, int], str] = {}
         self._end = threading.Event()
@@ -36,16 +35,15 @@ class Watcher:
     def __exit__(self, *exc_info: object) -> None:
         self._end.set()
         self._thread.join()
-        self._look()
+        self._check()
         assert not self.seen, sorted(self.seen)
 
     def _watch(self) -> None:
         while not self._end.wait(0.001):
-            self._look()
+            self._check()
 
-    def _look(self) -> None:
-        """Look in the order in which a delivery must not be seen."""
-        self.looks += 1
+    def _check(self) -> None:
+        """Read the success file before the files, so that an early one is noticed."""
         done_before = self._read_done()
         states = {}
         for path in self._folder.rglob("[!.]*"):

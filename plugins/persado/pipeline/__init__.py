@@ -1,1 +1,1 @@
-"""What happens to the data, from the query to the success file. It runs without Airflow."""
+"""The pipeline: from the result of a query to files at the site. It does not import Airflow."""

@@ -1,4 +1,4 @@
-"""The stages one by one, each from files of the stage area into files of the stage area."""
+"""The stages of a chained delivery. Each reads files from the stage area and writes files to it."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ def extract_stage(
     on_progress: OnProgress,
 ) -> tuple[Artifact, str]:
     """
-    Run the query and keep the rows that are to be sent.
+    Run the query and store the rows to send.
 
-    They are kept as text where they come so, else in Arrow's own format.
+    They are stored as text if the engine delivers text, otherwise in Arrow's format.
 
     :return: the file, and how the rows were read
     """
     if settings.split is None:
         with formatted_directly(connection, sql, row_spec, settings) as text:
             if text is not None:
-                return _keep_text(area, text, on_progress), text.read_by
+                return _store_text(area, text, on_progress), text.read_by
     with extract(connection, sql, nan_text=settings.nan_text) as result, area.create("extract") as sink:
         headers, batches = apply_row_spec(result, row_spec)
-        header(headers, settings)  # what it refuses is refused before all the rows are read
+        header(headers, settings)  # raises its errors before all the rows are read
         writer = ArrowWriter(sink, headers)
         rows = before = 0
         for batch in batches:
@@ -55,7 +55,7 @@ def extract_stage(
     return area.artifact("extract", sink, name="", rows=rows), result.path
 
 
-def _keep_text(area: StageArea, text: FormattedText, on_progress: OnProgress) -> Artifact:
+def _store_text(area: StageArea, text: FormattedText, on_progress: OnProgress) -> Artifact:
     rows = 0
     with area.create(_TEXT) as sink:
         for _, count, block in text.blocks:
@@ -87,7 +87,7 @@ def format_stage(area: StageArea, extracted: Artifact, recipe: Recipe, on_progre
 def encode_stage(
     area: StageArea, formatted: Sequence[Artifact], recipe: Recipe, on_progress: OnProgress
 ) -> tuple[Artifact, ...]:
-    """Compress each file, or put all of them into one archive."""
+    """Encode each file, or put all of them into one archive."""
     names = recipe.names
     groups = [(names.archive(), formatted)] if names.one_archive else [(file.name, [file]) for file in formatted]
     artifacts = []

@@ -1,7 +1,7 @@
 """
-Stages that work at the same time, each in a thread of its own, with bounded queues between them.
+Stages that run at the same time, each in a separate thread, with bounded queues between them.
 
-The first error of any of them stops all the others, wherever they wait, and is the one that is raised.
+The first error of any stage stops all the others, wherever they wait, and is the error that is raised.
 """
 
 from __future__ import annotations
@@ -19,29 +19,29 @@ if TYPE_CHECKING:
 
 BLOCK = 1 << 20
 QUEUED = 4 * BLOCK
-"""So many bytes may wait between two stages."""
+"""The maximum number of bytes between two stages."""
 
 
 @contextmanager
 def flow(on_stop: Callable[[BaseException], None] = lambda error: None) -> Iterator[Flow]:
     """
-    Let stages work at the same time.
+    Let stages run at the same time.
 
-    :param on_stop: called once with the first error, in the thread where it came up
-    :raises BaseException: the first error of any stage, whatever came of it in the others
+    :param on_stop: called once with the first error, in the thread where it occurred
+    :raises BaseException: the first error of any stage, not the errors that it caused in others
     """
-    made = Flow(on_stop)
+    stages = Flow(on_stop)
     try:
-        yield made
+        yield stages
     except Exception as error:
-        made.stop(error)
-        if made.error is not None and made.error is not error:
-            raise made.error from None
+        stages.stop(error)
+        if stages.error is not None and stages.error is not error:
+            raise stages.error from None
         raise
 
 
 class Flow:
-    """What :func:`flow` gives."""
+    """Stages that run at the same time; created by :func:`flow`."""
 
     def __init__(self, on_stop: Callable[[BaseException], None]) -> None:
         self.error: BaseException | None = None
@@ -59,11 +59,12 @@ class Flow:
             self._on_stop(error)
 
     @contextmanager
-    def ahead(self, sink: Sink) -> Iterator[Sink]:
+    def in_thread(self, sink: Sink) -> Iterator[Sink]:
         """
-        Write into a sink from a thread of its own; when the block ends, it has got everything.
+        Write to a sink from a separate thread. When the block ends, everything is written.
 
-        :param sink: gets the bytes in blocks of 1 MiB, whatever they were written in, so that they compress the same
+        :param sink: gets the bytes in blocks of 1 MiB, however they were written, so that they compress to the same
+            bytes
         """
         queue = _Queue(self)
         thread = threading.Thread(target=queue.drain, args=(sink,), daemon=True)
@@ -81,12 +82,12 @@ class Flow:
             raise self.error
 
     def watched(self, sink: Sink) -> Sink:
-        """Give a sink whose errors stop all stages, and which takes nothing once they are stopped."""
+        """Wrap a sink so that its errors stop all stages, and writing to it fails once they are stopped."""
         return _Watched(self, sink)
 
 
 class _Queue:
-    """Takes bytes from one thread, and gives them in blocks to another."""
+    """Passes bytes from one thread to another, in blocks."""
 
     def __init__(self, flow: Flow) -> None:
         self._flow = flow
@@ -97,7 +98,7 @@ class _Queue:
         self._ended = False
 
     def write(self, data: Buffer, /) -> int:
-        # The giver may use its buffer again; bytes stay what they are.
+        # The caller may reuse its buffer; bytes are immutable.
         view = rest = memoryview(data if isinstance(data, bytes) else bytes(data))
         while rest:
             taken = rest[: BLOCK - self._collected]
@@ -109,7 +110,7 @@ class _Queue:
         return len(view)
 
     def end(self) -> None:
-        """Say that nothing follows."""
+        """Mark the end of the data."""
         if self._pieces:
             self._put_collected()
         with self._flow.changed:
@@ -117,10 +118,10 @@ class _Queue:
             self._flow.changed.notify_all()
 
     def drain(self, sink: Sink) -> None:
-        """Give everything to the sink."""
+        """Write everything to the sink."""
         try:
             while block := self._next():
-                while block:  # an unbuffered file may take less than it is given
+                while block:  # an unbuffered file may write only a part
                     block = block[sink.write(block) or len(block) :]
         except BaseException as error:
             self._flow.stop(error)

@@ -1,4 +1,4 @@
-"""How the files of one run are called, at the site and inside archives."""
+"""The names of a run's files, at the site and inside archives."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ DONE_SUFFIX = ".DONE"
 @dataclass(frozen=True)
 class Names:
     """
-    The names of one run's files, relative to the remote folder; the same at every retry.
+    The names of a run's files, relative to the remote folder; the same in every retry.
 
     :param settings: the effective settings
-    :param values: what the templates' placeholders stand for
+    :param values: the values of the templates' placeholders
     """
 
     settings: Settings
@@ -32,10 +32,10 @@ class Names:
 
     def formatted(self, part: int) -> str:
         """
-        Give the name of a formatted file: of the one file, or of a part of a split output.
+        Return the name of a formatted file: the single file, or a part of a split output.
 
         :param part: the part's number, counted from 1
-        :raises ConfigurationError: where the template asks for a value that this run does not have
+        :raises ConfigurationError: if the template uses a value that this run does not have
         """
         settings = self.settings
         if settings.split is None:
@@ -47,39 +47,35 @@ class Names:
 
     @property
     def sends_parts(self) -> bool:
-        """Whether the parts of a split output lie at the site as files of their own."""
+        """Whether the parts of a split output are separate files at the site."""
         return self.settings.split is not None and not self.one_archive
 
     def part(self, number: int) -> str:
-        """
-        Return the name of a part at the site.
-
-        :param number: the part's number, counted from 1
-        """
+        """Return the name of a part at the site; parts are counted from 1."""
         return self.sent(self.formatted(number))
 
     def archive(self) -> str:
-        """Give the name of the archive that holds all the parts of a split output."""
+        """Return the name of the archive that contains all parts of a split output."""
         return self._render(self.settings.split_directory_template or self.settings.filename_template)
 
     def member(self, formatted: str) -> str:
-        """Give the name of a formatted file inside its archive; parts keep sub-folders of theirs."""
+        """Return the name of a formatted file inside its archive; names of parts may include folders."""
         return formatted if self.one_archive else member_name(formatted, self.settings.encoding)
 
     def sent(self, encoded: str) -> str:
-        """Give the name at the site of an encoded file: ``.pgp`` follows when it is encrypted."""
+        """Return the name of an encoded file at the site, with ``.pgp`` if it is encrypted."""
         return encoded + PGP_SUFFIX if self.settings.pgp_public_key is not None else encoded
 
     def first(self) -> str:
-        """Give the name at the site of the only file, of the first part, or of the archive that holds all parts."""
+        """Return the name of the single file at the site, of the first part, or of the archive of all parts."""
         return self.sent(self.archive()) if self.one_archive else self.part(1)
 
     def done(self) -> str:
         """
-        Give the name of the success file.
+        Return the name of the success file.
 
-        It is ``.DONE`` after the full name of what it vouches for: the file, the archive, or the folder that
-        holds the parts. Where parts lie loose in the remote folder, ``filename_template`` names it.
+        It is ``.DONE`` after the full name of the file, the archive, or the folder of the parts. If the parts are in
+        the remote folder itself, it is ``.DONE`` after the name from ``filename_template``.
         """
         settings = self.settings
         if settings.split is None or self.one_archive:
@@ -88,9 +84,9 @@ class Names:
 
     def check(self) -> None:
         """
-        Render everything once, before anything runs.
+        Render and check the names before anything runs.
 
-        :raises ConfigurationError: where a value is missing, or a suffix makes a name too long
+        :raises ConfigurationError: if a value is missing, or a suffix makes a name too long
         """
         names = [self.formatted(1), self.first()]
         if self.settings.success_file:

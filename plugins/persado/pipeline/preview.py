@@ -1,4 +1,4 @@
-"""What a delivery would send: the names of its files, its columns and its first rows, with personal data masked."""
+"""A preview of a delivery: the names of its files, its columns and its first rows, with personal data masked."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from persado.pipeline.rows.rows import Rows
 from persado.settings.models.columns import Column
 
 ROWS = 10
-"""How many rows a preview shows, if nobody says otherwise."""
+"""The default number of rows that a preview shows."""
 
 MASK = "***"
-"""Stands for every value of a column marked as personal data, NULL too: not even a length is told."""
+"""Replaces every value of a column marked as personal data, including NULL, so that not even a length is shown."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,8 +34,8 @@ class PreviewColumn:
     A column of the file.
 
     :param name: its header
-    :param origin: where it comes from: ``from birthdate``, ``constant US``; nothing if the query's name is the same
-    :param type: the type of its values, as far as the rows that were read tell
+    :param origin: where it comes from: ``from birthdate``, ``constant US``; empty if the query's name is the same
+    :param type: the type of its values in the rows that were read
     :param pii: whether it is marked as personal data
     """
 
@@ -48,17 +48,17 @@ class PreviewColumn:
 @dataclass(frozen=True, kw_only=True)
 class Preview:
     """
-    What a delivery would send. Only values of columns that are not marked as personal data are in it.
+    A preview of a delivery. It contains no values of columns that are marked as personal data.
 
-    :param files: the names of the files, relative to the remote folder; of parts the first ones
-    :param members: the names inside the one archive of a split output; the first ones
-    :param done: the name of the success file; None where none is written
+    :param files: the names of the files, relative to the remote folder; for a split output, those of the first parts
+    :param members: the first names inside the single archive of a split output
+    :param done: the name of the success file; None if none is written
     :param columns: the columns of the file
     :param text: the header and the first rows as they would be written
-    :param rows: how many rows are shown
-    :param total: how many rows the query gives; None where nobody asked
-    :param warnings: what would not stop the delivery but should be seen
-    :param problems: what would stop it
+    :param rows: the number of rows shown
+    :param total: the number of rows that the query returns; None if they were not counted
+    :param warnings: problems that would not stop the delivery
+    :param problems: problems that would stop it
     """
 
     files: tuple[str, ...] = ()
@@ -76,30 +76,28 @@ def preview(
     connection: Any, sql: str, names: Names, row_spec: RowSpec, *, rows: int = ROWS, count: bool = False
 ) -> Preview:
     """
-    Run the query and look at its first rows; no more than a batch of them is fetched.
+    Run the query and read its first rows; at most one batch is fetched.
 
-    What the settings, the transform or the contract would refuse is in the preview; what the database refuses is
+    Errors of the settings, the transform and the contract become problems of the preview; errors of the database are
     raised.
 
     :param connection: an open DB-API connection
-    :param sql: one statement that gives rows
-    :param names: the names of the files
-    :param row_spec: what the data template says about rows
-    :param rows: how many rows
-    :param count: whether to count all of them
+    :param sql: one statement that returns rows
+    :param rows: the number of rows to show
+    :param count: whether to count all rows
     :raises ConfigurationError: for a query that the database refuses
-    :raises TransientError: where the database is out of reach or busy
+    :raises TransientError: if the database is unreachable or busy
     """
     problems: list[str] = []
     found = Preview()
-    with noted(problems):
+    with collecting_problems(problems):
         found = _files(names)
     with extract(connection, sql, nan_text=names.settings.nan_text) as result:
-        # One more row than is shown tells whether there are others.
+        # Read one more row than is shown, to find out whether there are more.
         fetched = list(_first(result.batches, rows + 1))
         columns = result.columns
-    at_hand = sum(batch.num_rows for batch in fetched)
-    total = at_hand if at_hand <= rows else _count(connection, sql) if count else None
+    read = sum(batch.num_rows for batch in fetched)
+    total = read if read <= rows else _count(connection, sql) if count else None
     headers, batches = _selected(Rows(columns, _first(iter(fetched), rows), ""), row_spec, problems)
     return replace(
         found,
@@ -112,12 +110,8 @@ def preview(
 
 
 @contextmanager
-def noted(problems: list[str]) -> Iterator[None]:
-    """
-    Take an error that would stop the delivery as a finding.
-
-    :param problems: where it goes
-    """
+def collecting_problems(problems: list[str]) -> Iterator[None]:
+    """Append an error that would stop the delivery to the list, instead of raising it."""
     try:
         yield
     except (ConfigurationError, RejectedError) as error:
@@ -138,7 +132,7 @@ def _files(names: Names) -> Preview:
 
 
 def _first(batches: Iterator[pa.RecordBatch], rows: int) -> Iterator[pa.RecordBatch]:
-    """Give no more than the first rows."""
+    """Yield the first rows only."""
     left = rows
     while left > 0 and (batch := next(batches, None)) is not None:
         yield batch.slice(0, left)
@@ -146,17 +140,17 @@ def _first(batches: Iterator[pa.RecordBatch], rows: int) -> Iterator[pa.RecordBa
 
 
 def _selected(rows: Rows, row_spec: RowSpec, problems: list[str]) -> tuple[tuple[str, ...], Sequence[pa.RecordBatch]]:
-    """Give the rows as they would be sent, also those that break the contract."""
+    """Return the headers and the rows as they would be sent, including rows that break the contract."""
     headers: tuple[str, ...] = ()
     found: list[pa.RecordBatch] = []
-    with noted(problems):
+    with collecting_problems(problems):
         headers, batches = apply_row_spec(rows, replace(row_spec, contract=None))
         found.extend(batches)
     if headers and row_spec.contract:
-        with noted(problems):
+        with collecting_problems(problems):
             check = ContractCheck(row_spec.contract, headers)
             for batch in found:
-                check.look(batch)
+                check.check(batch)
             check.finish()
     return headers, found
 
@@ -185,10 +179,10 @@ def _text(
     masked = [position for position, column in enumerate(row_spec.columns or ()) if column.pii]
     text = b""
     starts = itertools.accumulate((batch.num_rows for batch in batches), initial=1)
-    with noted(problems):
+    with collecting_problems(problems):
         text = header(headers, settings)
         for batch, first_row in zip(batches, starts, strict=False):
-            lines(batch, settings, first_row=first_row)  # finds a value without text in a masked column, too
+            lines(batch, settings, first_row=first_row)  # raises for values without text in masked columns too
             text += block(lines(_masked(batch, masked), settings, first_row=first_row))
     return text.decode()
 
@@ -200,11 +194,11 @@ def _masked(batch: pa.RecordBatch, positions: Sequence[int]) -> pa.RecordBatch:
 
 
 def _count(connection: Any, sql: str) -> int:
-    """Let the database count; one that takes no such query in parentheses has its rows read."""
+    """Count in the database, or by reading all rows if the query cannot be used as a subquery."""
     counting = f"SELECT count(*) AS persado_rows FROM (\n{sql.strip().rstrip(';')}\n) persado_query"  # noqa: S608 - the user's query
     with suppress(PersadoError), extract(connection, counting) as result:
         return int(next(result.batches).column(0)[0].as_py())
-    with suppress(Exception):  # what failed may have left a transaction behind that takes nothing more
+    with suppress(Exception):  # the failed query may have left an aborted transaction
         connection.rollback()
     with extract(connection, sql, nan_text="NaN") as result:
         return sum(batch.num_rows for batch in result.batches)

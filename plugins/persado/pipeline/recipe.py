@@ -1,4 +1,4 @@
-"""How a delivery's files are made: the part of the settings that the chained and the streamed form share."""
+"""How a delivery's files are made, for chained and streamed deliveries."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from persado.pipeline.stage.artifact import Sink
 from persado.settings.models.effective import Settings
 
 OnProgress = Callable[[int, int], None]
-"""Called with the rows and the bytes that were done since the last call."""
+"""Called with the number of rows and bytes that were processed since the last call."""
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,9 @@ class Recipe:
     """
     How files are made.
 
-    :param names: what they are called; it holds the effective settings
-    :param key: the receiver's key; None: nothing is encrypted
-    :param signing_key: the sender's own key; None: nothing is signed
+    :param names: their names; includes the effective settings
+    :param key: the receiver's key; if None, nothing is encrypted
+    :param signing_key: the sender's key; if None, nothing is signed
     """
 
     names: Names
@@ -43,15 +43,11 @@ class Recipe:
 
     @property
     def format(self) -> Format:
-        """What the encoding is."""
+        """The properties of the encoding."""
         return FORMATS[self.settings.encoding]
 
     def encode(self, sink: Sink) -> AbstractContextManager[Encoder]:
-        """
-        Encode what is written into the yielded encoder.
-
-        :param sink: takes the encoded bytes
-        """
+        """Encode what is written into the yielded encoder."""
         settings = self.settings
         compression = Compression(settings.compressor, settings.compression_level)
         return encoded(sink, settings.encoding, compression=compression, zip64=settings.zip64)
@@ -60,8 +56,7 @@ class Recipe:
         """
         Encrypt what is written into the yielded file.
 
-        :param sink: takes the OpenPGP message
-        :raises TypeError: without a key
+        :raises TypeError: if there is no key
         """
         if self.key is None:
             raise TypeError("encryption needs the setting pgp_public_key")
@@ -69,16 +64,11 @@ class Recipe:
 
     @contextmanager
     def make(self, sink: Sink, stages: Flow) -> Iterator[Encoder]:
-        """
-        Encode, then encrypt, in threads of their own where that is worth one.
-
-        :param sink: takes the finished file
-        :param stages: the stages that work at the same time
-        """
+        """Encode, then encrypt. Without encryption, compressed data is written to the sink in a separate thread."""
         with ExitStack() as stack:
             if self.key is not None:
-                # gpg is a process of its own, and a thread takes its output to the site.
+                # gpg is a separate process, and a thread copies its output to the sink.
                 sink = stack.enter_context(self.encrypt(sink))
             elif self.format.compresses:
-                sink = stack.enter_context(stages.ahead(sink))
+                sink = stack.enter_context(stages.in_thread(sink))
             yield stack.enter_context(self.encode(sink))

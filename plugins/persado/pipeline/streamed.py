@@ -1,8 +1,8 @@
 """
-All the stages at once, nested in each other: rows become text, are encoded, encrypted and sent as they come.
+A streamed delivery: all stages run at the same time. Rows are formatted, encoded, encrypted and sent as they arrive.
 
-Nothing rests on a disk, memory stays flat, and the slowest stage sets the speed. Nothing gets its final name before
-all rows were read and found to be normal.
+Nothing readable is stored on a disk, memory use is constant, and the slowest stage determines the speed. No file gets
+its final name before all rows have been read and checked.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from persado.pipeline.stage.spool import spool
 from persado.pipeline.upload.streaming import StreamUpload
 
 GRACE = 3.0
-"""Seconds that a delivery that was cancelled has to tidy up at the site: Airflow kills a task after five."""
+"""Seconds that a cancelled delivery has to clean up at the site; Airflow kills the task after five."""
 
 _LOG = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ class Streamed:
     What was delivered.
 
     :param artifacts: the files at the site
-    :param rows: the rows in them
+    :param rows: the number of rows in them
     :param read_by: how the rows were read
     """
 
@@ -60,36 +60,31 @@ def deliver(
     row_spec: RowSpec,
     recipe: Recipe,
     site: StreamUpload,
-    judge: Callable[[int], None],
+    check_rows: Callable[[int], None],
     on_progress: OnProgress,
 ) -> Streamed:
     """
-    Run a query and send its rows; afterwards each file stands under its final name, complete.
+    Run a query and send its rows. On return, all files are complete and have their final names.
 
-    Where the connection to the site is lost on the way, all of it begins anew: what gpg writes is never the same twice.
+    If the connection to the site is lost, start over from the query: gpg never writes the same message twice.
 
-    :param source: opens the database
-    :param sql: one statement that gives rows
-    :param row_spec: what the data template says about rows
-    :param recipe: how the files are made
-    :param site: where they go
-    :param judge: gets the number of rows when all of them were read, and raises what stops the delivery
-    :param on_progress: told how far it is
-    :raises PersadoError: the first error of any stage; nothing has got its final name then
+    :param sql: one statement that returns rows
+    :param check_rows: called with the number of rows when all of them are read; raises an error to stop the delivery
+    :raises PersadoError: the first error of any stage; no file has got its final name
     """
     lost = 0
     try:
         while True:
-            # What the site refuses is known before the query runs.
+            # Find out what the site refuses before the query runs.
             site.begin(site.plan.remote_path(recipe.names.first()))
             try:
-                done = _stream(source, sql, row_spec, recipe, site, judge, on_progress)
+                done = _stream(source, sql, row_spec, recipe, site, check_rows, on_progress)
                 break
             except ConnectionLostError as error:
                 lost += 1
                 if lost == ATTEMPTS:
                     raise
-                pause_before_retry(lost, error, "Beginning anew in %.1f seconds, from the query on")
+                pause_before_retry(lost, error, "Starting over from the query in %.1f seconds")
         site.publish()
     except BaseException:
         site.remove()
@@ -103,7 +98,7 @@ def _stream(
     row_spec: RowSpec,
     recipe: Recipe,
     site: StreamUpload,
-    judge: Callable[[int], None],
+    check_rows: Callable[[int], None],
     on_progress: OnProgress,
 ) -> Streamed:
     """Send all files under temporary names."""
@@ -117,11 +112,11 @@ def _stream(
                 _interrupt(connection)
 
         with flow(stopped) as stages, formatted_text(connection, sql, row_spec, recipe.settings) as text:
-            # The site waits for nothing: a file is begun there when its first rows are at hand.
+            # Read the first rows before a file is created at the site, so that the site does not have to wait.
             blocks = itertools.chain([*itertools.islice(text.blocks, 2)], text.blocks)
             artifacts = tuple(_files(blocks, recipe, site, stages, on_progress))
             rows = sum(artifact.rows for artifact in artifacts)
-            judge(rows)
+            check_rows(rows)
             return Streamed(artifacts, rows, text.read_by)
 
 
@@ -145,23 +140,23 @@ def _files(
 def _member(
     encoder: Encoder, name: str, blocks: Iterable[Block], recipe: Recipe, stages: Flow, on_progress: OnProgress
 ) -> int:
-    """Write the text of a file or a part, in another thread than the one that reads the rows; give the rows."""
+    """Write the text of a file or a part in another thread than the one that reads the rows. Return the row count."""
     rows = 0
     with ExitStack() as stack:
         if recipe.format.needs_sizes:
             _LOG.info(
-                "%s: a tar file says how large its members are before they come, so that this text rests in a file "
-                "without a name in %s, encrypted with a key that never leaves this process",
+                "%s: a tar file stores the size of a member before its content, so this text is first written to an "
+                "unnamed file in %s, encrypted with a key that exists only in the memory of this process",
                 name,
                 tempfile.gettempdir(),
             )
             text = stack.enter_context(spool())
             rows = _pour(blocks, text, on_progress)
-            target = stack.enter_context(stages.ahead(stack.enter_context(encoder.member(name, text.size))))
+            target = stack.enter_context(stages.in_thread(stack.enter_context(encoder.member(name, text.size))))
             for block in text.blocks():
                 target.write(block)
         else:
-            target = stack.enter_context(stages.ahead(stack.enter_context(encoder.member(name))))
+            target = stack.enter_context(stages.in_thread(stack.enter_context(encoder.member(name))))
             rows = _pour(blocks, target, on_progress)
     return rows
 
@@ -176,8 +171,8 @@ def _pour(blocks: Iterable[Block], target: Sink, on_progress: OnProgress) -> int
 
 
 def _interrupt(connection: Any) -> None:
-    """End the query that another thread waits for, where the driver can."""
-    end = getattr(connection, "interrupt", None) or getattr(connection, "cancel", None)
+    """Cancel the query that another thread waits for, if the driver can."""
+    cancel = getattr(connection, "interrupt", None) or getattr(connection, "cancel", None)
     with suppress(Exception):
-        if end is not None:
-            end()
+        if cancel is not None:
+            cancel()

@@ -17,7 +17,7 @@ from persado.connections.source import open_source
 from persado.errors import PersadoError, RejectedError
 from persado.ledger.writer import Ledger
 from persado.pipeline.names import Names
-from persado.pipeline.preview import ROWS, Preview, noted, preview
+from persado.pipeline.preview import ROWS, Preview, collecting_problems, preview
 from persado.pipeline.rows.guards import EmptyResult, check_change, check_rows
 from persado.pipeline.rows.row_spec import RowSpec
 from persado.preview.text import preview_text
@@ -94,7 +94,7 @@ def make_preview(
     """
     problems: list[str] = []
     warnings: list[str] = []
-    with noted(problems):
+    with collecting_problems(problems):
         warnings += checked_keys(task.settings, task.keys_folder or config_dir() / "keys", datetime.now(UTC))[2]
     with open_source(task.conn_id) as connection:
         names = Names(task.settings, task.name_values(context))
@@ -102,7 +102,7 @@ def make_preview(
     # How many rows a transform leaves is not known before it has seen them all.
     if found.total is not None and not task.row_spec.transform:
         try:
-            with noted(problems):
+            with collecting_problems(problems):
                 warnings += check_rows(found.total, task.rows, task.on_empty)
                 if task.change:
                     warnings += check_change(found.total, last_rows, task.change)

@@ -1,4 +1,4 @@
-"""What encode writes is read by programs that know nothing of it: gzip, unzip, GNU tar, Python's own readers."""
+"""Encoded files are read by independent programs: gzip, unzip, GNU tar, Python's own readers."""
 
 import io
 import os
@@ -21,7 +21,7 @@ from persado.pipeline.encode.formats import member_name
 from persado.settings.models.setting_values import Compressor, Encoding
 
 
-def test_none_passes_the_bytes_on() -> None:
+def test_none_does_not_change_the_bytes() -> None:
     assert encode("none", {"a.csv": MEMBERS["noise.bin"]}) == MEMBERS["noise.bin"]
 
 
@@ -53,7 +53,7 @@ def test_an_archive_may_be_empty(encoding: Encoding) -> None:
 @pytest.mark.parametrize("encoding", get_args(Encoding))
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=st.binary(max_size=5000), step=st.integers(1, 6000))
-def test_any_content_in_any_portions_gives_the_same_bytes(encoding: Encoding, content: bytes, step: int) -> None:
+def test_the_size_of_the_writes_does_not_change_the_bytes(encoding: Encoding, content: bytes, step: int) -> None:
     done = encode(encoding, {"a": content}, step=step)
     assert done == encode(encoding, {"a": content}, step=5000)
     assert decode(done, encoding)["a"] == content
@@ -101,7 +101,7 @@ def test_the_compressor_and_the_level_decide_the_bytes(encoding: Encoding) -> No
     assert done(None, 6) == done("zlib", None) == done("zlib", 6) != done("zlib", 9)
 
 
-def test_zlib_gives_its_exact_bytes() -> None:
+def test_zlib_writes_its_exact_bytes() -> None:
     sink = io.BytesIO()
     with encoded(sink, "gzip", compression=Compression("zlib")) as encoder, encoder.member("a") as member:
         member.write(MEMBERS["2026.csv"])
@@ -110,13 +110,13 @@ def test_zlib_gives_its_exact_bytes() -> None:
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "zip", "tgz"])
-def test_large_content_gives_the_same_bytes_in_any_portions(encoding: Encoding) -> None:
+def test_the_size_of_the_writes_does_not_change_the_bytes_of_large_content(encoding: Encoding) -> None:
     members = {"a": MEMBERS["2026.csv"] * 4 + MEMBERS["noise.bin"]}
     done = encode(encoding, members, step=1 << 20)
     assert {encode(encoding, members, step=step) == done for step in (1000, 4096, 65_537, 1 << 18, 400_000)} == {True}
 
 
-def test_a_member_takes_wrappers_and_any_buffer() -> None:
+def test_a_member_accepts_wrappers_and_any_buffer() -> None:
     sink = io.BytesIO()
     with encoded(sink, "zip") as encoder:
         with encoder.member("text.csv") as member, io.TextIOWrapper(member, encoding="utf-8", newline="") as text:
@@ -152,7 +152,7 @@ def test_the_sink_stays_open() -> None:
         ("2026.csv.zip.pgp", "zip", "2026.csv"),
         ("2026.csv.tar.gz.pgp", "tgz", "2026.csv"),
         ("2026.csv.pgp", "zip", "2026.csv"),
-        ("2026.csv.gz", "zip", "2026.csv"),  # named for gzip by the destination, made a zip by the data template
+        ("2026.csv.gz", "zip", "2026.csv"),  # the destination names it for gzip, the data template makes it a zip
         ("2026.csv", "zip", "2026.csv"),
         ("2026", "tar", "2026"),
         ("a.zip.zip", "zip", "a.zip"),

@@ -1,4 +1,4 @@
-"""The table of encodings has a row for each one that the settings know."""
+"""The table of encodings has a row for each encoding in the settings."""
 
 from typing import get_args
 

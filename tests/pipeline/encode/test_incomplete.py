@@ -1,4 +1,4 @@
-"""A failure leaves a truncated file, never a complete one; members that do not fit are refused."""
+"""A failure leaves a truncated file, never a complete one. Members that do not fit are refused."""
 
 import io
 import subprocess
@@ -16,7 +16,7 @@ from persado.settings.models.setting_values import Encoding
 
 
 class WentAwayError(Exception):
-    """What the warehouse's driver might raise."""
+    """An error that the warehouse's driver might raise."""
 
 
 def break_off(sink: BinaryIO, encoding: Encoding, content: bytes) -> None:
@@ -35,7 +35,7 @@ def break_off_late(sink: BinaryIO, encoding: Encoding, content: bytes) -> None:
 
 
 def swallow(encoding: Encoding) -> None:
-    """Fail in the middle of a member, and go on as if nothing had happened."""
+    """Fail in the middle of a member, and suppress the error."""
     with encoded(io.BytesIO(), encoding) as encoder, suppress(WentAwayError), encoder.member("a.csv", 5):
         raise WentAwayError
 
@@ -69,14 +69,14 @@ def test_a_failure_leaves_a_truncated_file(
 ) -> None:
     path = tmp_path / "broken"
     with path.open("wb") as file, pytest.raises(WentAwayError):
-        fail(file, encoding, MEMBERS["noise.bin"] * 24)  # isal takes portions of 1 MiB, and holds some of it back
+        fail(file, encoding, MEMBERS["noise.bin"] * 24)  # isal gets blocks of 1 MiB, and buffers a part of its output
     assert path.stat().st_size > 100_000
     with pytest.raises(subprocess.CalledProcessError):
         run(*TESTS[encoding], path)
 
 
 @pytest.mark.parametrize("encoding", get_args(Encoding))
-def test_a_failure_that_was_swallowed_does_not_complete_the_file(encoding: Encoding) -> None:
+def test_a_suppressed_failure_does_not_complete_the_file(encoding: Encoding) -> None:
     with pytest.raises(ValueError, match=r"'a\.csv' was not finished"):
         swallow(encoding)
 
@@ -93,7 +93,7 @@ def test_a_wrong_size_is_refused(encoding: Encoding, size: int) -> None:
 
 
 @pytest.mark.parametrize("encoding", ["none", "gzip"])
-def test_exactly_one_member_where_there_is_no_archive(encoding: Encoding) -> None:
+def test_encodings_that_are_not_archives_need_exactly_one_member(encoding: Encoding) -> None:
     with pytest.raises(ValueError, match="none was written"), encoded(io.BytesIO(), encoding):
         pass
     with pytest.raises(ValueError, match=r"'b\.csv' is the second member"):
@@ -101,12 +101,12 @@ def test_exactly_one_member_where_there_is_no_archive(encoding: Encoding) -> Non
 
 
 @pytest.mark.parametrize(("name", "problem"), [("a.csv", "'a.csv' is used already"), ("", "'' is empty")])
-def test_names_are_given_once(name: str, problem: str) -> None:
+def test_an_empty_or_duplicate_member_name_is_refused(name: str, problem: str) -> None:
     with pytest.raises(ValueError, match=f"the member's name {problem}"):
         write_two("zip", "a.csv", name)
 
 
-def test_members_do_not_overlap() -> None:
+def test_members_must_not_overlap() -> None:
     with (
         pytest.raises(ValueError, match=r"'b\.csv' cannot begin: 'a\.csv' was not finished"),
         encoded(io.BytesIO(), "zip") as encoder,

@@ -1,4 +1,4 @@
-"""Tar files: what stands in their headers, how they end, and how large a member may be."""
+"""Tar files: the content of their headers, their end, and large members."""
 
 import io
 import os
@@ -31,7 +31,7 @@ def test_tar_is_padded_to_a_record_as_gnu_tar_does() -> None:
 
 
 class Sparse:
-    """A file in which one block of zeros, told by its identity, becomes a hole."""
+    """A file in which writing one particular block of zeros, recognized by its identity, creates a hole."""
 
     def __init__(self, file: BinaryIO, zeros: bytes) -> None:
         self.file, self.zeros = file, zeros
@@ -59,7 +59,7 @@ def test_tar_over_8_gib(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("encoding", ["tar", "tgz"])
-def test_tar_must_know_the_size(encoding: Encoding) -> None:
+def test_tar_requires_the_size_of_a_member(encoding: Encoding) -> None:
     with (
         pytest.raises(ValueError, match=r"the size of 'a\.csv' must be known"),
         encoded(io.BytesIO(), encoding) as encoder,

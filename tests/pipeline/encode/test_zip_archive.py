@@ -1,4 +1,4 @@
-"""Zip files: what stands in their fields, and where their sizes and numbers need 64 bits."""
+"""Zip files: the content of their fields, and the cases that need 64 bits."""
 
 import io
 import struct
@@ -29,7 +29,7 @@ def test_zip_64_everywhere(tmp_path: Path) -> None:
         assert {info.extract_version for info in archive.infolist()} == {45}
         assert archive.testzip() is None
     raw = path.read_bytes()
-    assert raw[14:26] == b"\0\0\0\0" + b"\xff" * 8  # the first member's sizes stand in the 64-bit fields
+    assert raw[14:26] == b"\0\0\0\0" + b"\xff" * 8  # the first member's sizes are in the 64-bit fields
     assert raw[38:42] == struct.pack("<HH", 1, 16)
     assert raw[-22:] == b"PK\5\6\0\0\0\0" + b"\xff" * 12 + b"\0\0"
     assert raw.count(b"PK\6\6") == raw.count(b"PK\6\7") == 1
@@ -46,7 +46,7 @@ def test_zip_of_a_small_member_without_its_size_uses_no_64_bit_fields(tmp_path: 
         assert archive.read("a.csv") == b"hello"
 
 
-def test_zip_over_4_gib_whose_size_nobody_knew(tmp_path: Path) -> None:
+def test_zip_member_over_4_gib_of_unknown_size(tmp_path: Path) -> None:
     path, block = tmp_path / "big.zip", bytes(GIB // 64)
     with path.open("wb") as file, encoded(file, "zip", compression=Compression(level=1)) as encoder:
         with encoder.member("big.csv") as member:
@@ -62,10 +62,10 @@ def test_zip_over_4_gib_whose_size_nobody_knew(tmp_path: Path) -> None:
         assert (archive.read(small), small.extract_version) == (b"hello", 20)
 
 
-def test_zip_member_that_begins_behind_4_gib(tmp_path: Path) -> None:
+def test_zip_member_that_begins_after_4_gib(tmp_path: Path) -> None:
     path = tmp_path / "far.zip"
     with path.open("wb") as file:
-        file.seek(5 * GIB)  # a hole that takes no room, as if a member lay there
+        file.seek(5 * GIB)  # a hole, which takes no disk space, instead of a large member
         archive = Zip(file.write, Compression(), zip64=False)
         archive._offset = 5 * GIB
         archive.begin("far.csv", None)
@@ -78,7 +78,7 @@ def test_zip_member_that_begins_behind_4_gib(tmp_path: Path) -> None:
         assert read.read("far.csv") == b"hello"
 
 
-def test_zip_of_more_members_than_16_bits_count() -> None:
+def test_zip_with_more_members_than_fit_16_bits() -> None:
     sink = io.BytesIO()
     with encoded(sink, "zip", compression=Compression(level=0)) as encoder:
         for number in range(65_535):

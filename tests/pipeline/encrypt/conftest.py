@@ -1,4 +1,4 @@
-"""The receiver's and the sender's keys; every test is looked at for what GnuPG leaves behind."""
+"""The receiver's and the sender's keys, and a check that no test leaves files or processes of GnuPG."""
 
 import tempfile
 import time
@@ -50,13 +50,13 @@ def signing(maker: KeyMaker, sender: str) -> SigningKey:
 
 @pytest.fixture(autouse=True)
 def temporary(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Every test, however it ends, leaves no file and no process of GnuPG behind."""
-    tmp_path_factory.getbasetemp()  # made now, outside of the folder
+    """Check that a test, however it ends, leaves no file and no process of GnuPG."""
+    tmp_path_factory.getbasetemp()  # created now, outside of the folder
     with tempfile.TemporaryDirectory(prefix="pgp-", dir="/tmp") as folder:
         monkeypatch.setattr(tempfile, "tempdir", folder)
         yield Path(folder)
         assert list(Path(folder).iterdir()) == []
-        for _ in range(100):  # an agent that was told to end needs a moment
+        for _ in range(100):  # a stopped agent takes a moment to end
             if not running(folder):
                 break
             time.sleep(0.05)

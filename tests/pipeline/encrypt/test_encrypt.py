@@ -1,4 +1,4 @@
-"""What is encrypted is opened by gpg, Sequoia and RNP; what fails leaves no message."""
+"""Encrypted files are opened by gpg, Sequoia and RNP. A failure leaves no message."""
 
 import contextlib
 import io
@@ -30,7 +30,7 @@ def any_receiver(request: pytest.FixtureRequest, maker: KeyMaker) -> str:
 
 
 @pytest.mark.parametrize("armor", [False, True])
-def test_gpg_sequoia_and_rnp_open_it_and_notice_damage(
+def test_gpg_sequoia_and_rnp_open_a_message_and_detect_damage(
     maker: KeyMaker, any_receiver: str, armor: bool, tmp_path: Path
 ) -> None:
     message = encrypt(read_public_key(maker.public(any_receiver)), armor=armor)
@@ -48,7 +48,7 @@ def test_gpg_sequoia_and_rnp_open_it_and_notice_damage(
                 opened(program, private, damaged, tmp_path)
 
 
-def test_nothing_but_the_data_is_in_the_message(maker: KeyMaker, public_key: PublicKey) -> None:
+def test_the_message_contains_no_file_name_and_is_not_compressed(maker: KeyMaker, public_key: PublicKey) -> None:
     packets = maker.gpg("--list-packets", "--verbose", data=encrypt(public_key)).decode()
     assert re.findall(r"pubkey enc packet: .* keyid (\w+)", packets) == [public_key.encryption_fingerprint[-16:]]
     assert 'name=""' in packets
@@ -68,7 +68,7 @@ def test_an_old_key_gets_modern_algorithms(maker: KeyMaker, sender: str, signing
     assert opened("rnp", maker.private(primary), message, tmp_path) == CLEAR
 
 
-def test_it_goes_to_the_pinned_subkey_and_no_newer_one(maker: KeyMaker) -> None:
+def test_a_message_is_encrypted_to_the_pinned_subkey_and_not_to_a_newer_one(maker: KeyMaker) -> None:
     primary = maker.make("Pinned")
     subkeys = [maker.add(primary), maker.add(primary)]
     for subkey in subkeys:
@@ -78,12 +78,12 @@ def test_it_goes_to_the_pinned_subkey_and_no_newer_one(maker: KeyMaker) -> None:
 
 @pytest.mark.parametrize("size", [0, 1, 3_000_000])
 @pytest.mark.parametrize("armor", [False, True])
-def test_any_size_goes(maker: KeyMaker, public_key: PublicKey, size: int, armor: bool) -> None:
+def test_data_of_any_size_is_encrypted(maker: KeyMaker, public_key: PublicKey, size: int, armor: bool) -> None:
     data = os.urandom(size)
     assert maker.gpg("--decrypt", data=encrypt(public_key, data, armor=armor)) == data
 
 
-def test_a_wrapper_may_close_the_file_and_a_sink_may_take_little(maker: KeyMaker, public_key: PublicKey) -> None:
+def test_a_wrapper_may_close_the_file_and_a_sink_may_write_a_part(maker: KeyMaker, public_key: PublicKey) -> None:
     class Slow(io.RawIOBase):
         got = b""
 
@@ -97,7 +97,7 @@ def test_a_wrapper_may_close_the_file_and_a_sink_may_take_little(maker: KeyMaker
     assert maker.gpg("--decrypt", data=sink.got) == CLEAR
 
 
-def test_memory_stays_flat_over_50_megabytes(public_key: PublicKey) -> None:
+def test_memory_is_constant_over_50_megabytes(public_key: PublicKey) -> None:
     class Counter(io.BytesIO):
         total = 0
 
@@ -144,7 +144,7 @@ def test_an_error_of_the_block_leaves_no_message(
 
 
 class FullDisk(io.BytesIO):
-    """A sink that takes so many blocks."""
+    """A sink that accepts a number of blocks, then fails."""
 
     def __init__(self, blocks: int) -> None:
         super().__init__()
@@ -160,7 +160,7 @@ class FullDisk(io.BytesIO):
 
 @pytest.mark.parametrize("blocks", [0, 2])
 @pytest.mark.parametrize("size", [10, 20_000_000])
-def test_an_error_of_the_sink_is_raised_as_it_is(
+def test_an_error_of_the_sink_is_raised_unchanged(
     maker: KeyMaker, public_key: PublicKey, blocks: int, size: int
 ) -> None:
     sink = FullDisk(blocks if size > 10 else 0)
@@ -171,7 +171,7 @@ def test_an_error_of_the_sink_is_raised_as_it_is(
         maker.gpg("--decrypt", data=sink.getvalue())
 
 
-def test_an_error_of_the_sink_is_raised_even_if_the_block_hides_it(public_key: PublicKey) -> None:
+def test_an_error_of_the_sink_is_raised_even_if_the_block_suppresses_it(public_key: PublicKey) -> None:
     sink = FullDisk(0)
 
     def hide() -> None:
@@ -196,7 +196,7 @@ def test_a_killed_gpg_is_a_transient_error(public_key: PublicKey, temporary: Pat
     assert public_key.fingerprint in str(caught.value)
 
 
-def test_a_key_that_gpg_refuses_is_named(maker: KeyMaker) -> None:
+def test_the_error_names_a_key_that_gpg_refuses(maker: KeyMaker) -> None:
     primary = maker.make("Lapsed", expire="1y", at=LONG_AGO)
     subkey = maker.add(primary, at=LONG_AGO)
     key = PublicKey(primary, subkey, ("Lapsed",), None, maker.gpg("--export", primary))
@@ -215,7 +215,7 @@ def test_a_key_that_gpg_refuses_is_named(maker: KeyMaker) -> None:
         ("echo 'gpg: bad day' >&2; exit 2", TransientError),
     ],
 )
-def test_a_gpg_that_does_not_encrypt_to_the_key_alone_gets_nothing_through(
+def test_output_of_a_gpg_that_does_not_encrypt_to_the_key_alone_is_refused(
     deed: str,
     error: type[PersadoError],
     maker: KeyMaker,
@@ -242,14 +242,14 @@ def test_a_gpg_that_does_not_encrypt_to_the_key_alone_gets_nothing_through(
     assert public_key.fingerprint in str(caught.value)
 
 
-def test_what_gpg_writes_from_2_3_on_for_keys_that_say_so_goes_through(
+def test_the_packet_that_gpg_2_3_writes_for_keys_that_support_it_is_accepted(
     maker: KeyMaker, receiver: str, public_key: PublicKey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     public, home = tmp_path / "public.asc", tmp_path / "rnp"
     public.write_text(maker.public(receiver))
     home.mkdir()
     script = tmp_path / "gpg"
-    script.write_text(  # RNP knows the same packet, which the gpg of Debian 12 does not write
+    script.write_text(  # RNP writes the same packet; the gpg of Debian 12 does not
         "#!/bin/sh\n"
         'case "$*" in *--encrypt*) echo "[GNUPG:] END_ENCRYPTION" >&2\n'
         f"exec rnp --homedir {home} --keyfile {public} --recipient {receiver} --encrypt --aead=OCB --output - - ;;\n"

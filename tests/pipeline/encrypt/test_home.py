@@ -1,4 +1,4 @@
-"""The throw-away home of gpg: who may look into it, where it lies, and what happens without gpg."""
+"""The temporary home of gpg: its permissions, its location, and the error without gpg."""
 
 import io
 import tempfile
@@ -13,7 +13,7 @@ from persado.pipeline.encrypt.public_key import PublicKey, read_public_key
 from persado.pipeline.encrypt.signing_key import SigningKey
 
 
-def test_without_gpg_it_says_what_to_install(
+def test_the_error_without_gpg_says_what_to_install(
     tmp_path: Path, maker: KeyMaker, receiver: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     armored = maker.public(receiver)

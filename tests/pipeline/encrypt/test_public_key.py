@@ -1,4 +1,4 @@
-"""A receiver's public key is read in whatever shape it arrives, and pinned to one subkey; others are refused."""
+"""A receiver's public key is read in any form, and pinned to one subkey. Unusable keys are refused."""
 
 import base64
 import logging
@@ -47,7 +47,7 @@ def in_binary(text: str) -> bytes:
         lambda text: text.encode("utf-16"),
     ],
 )
-def test_a_key_is_read_in_the_shape_in_which_it_arrives(maker: KeyMaker, public_key: PublicKey, shape: Any) -> None:
+def test_a_key_is_read_in_any_form(maker: KeyMaker, public_key: PublicKey, shape: Any) -> None:
     assert read_public_key(shape(maker.public(public_key.fingerprint))) == public_key
 
 
@@ -77,10 +77,10 @@ def test_a_fingerprint_chooses_among_keys_and_subkeys(maker: KeyMaker, receiver:
     assert read_public_key(material, fingerprint=f"0x{second}").encryption_fingerprint == second
     key = read_public_key(material, fingerprint=receiver)
     assert key.fingerprint == receiver
-    assert read_public_key(key.material) == key, "the material holds other keys than the pinned one"
+    assert read_public_key(key.material) == key, "the material contains keys other than the pinned one"
 
 
-def test_it_expires_when_its_first_part_does(maker: KeyMaker) -> None:
+def test_a_key_expires_when_its_first_part_expires(maker: KeyMaker) -> None:
     primary = maker.make("Aging", expire="2y")
     maker.add(primary, expire="10d")
     key = read_public_key(maker.public(primary))
@@ -106,8 +106,8 @@ def refusal(material: str | bytes, **more: Any) -> str:
 
 
 @pytest.mark.parametrize("material", ["", b"", "ssh-rsa AAAAB3Nza", b"\x00\x01", "dear all, the key is attached"])
-def test_what_is_no_key_is_refused(material: str | bytes) -> None:
-    assert "no OpenPGP data" in refusal(material)
+def test_data_that_is_not_a_key_is_refused(material: str | bytes) -> None:
+    assert "this is not OpenPGP data" in refusal(material)
 
 
 def test_a_damaged_key_is_refused(maker: KeyMaker, receiver: str) -> None:
@@ -115,9 +115,9 @@ def test_a_damaged_key_is_refused(maker: KeyMaker, receiver: str) -> None:
     assert "END line is missing" in refusal(armored[:-40])
     assert "damaged" in refusal(armored.replace("\n\n", "\n\n*", 1))
     assert "CRC error" in refusal(re.sub(r"\n=....\n", "\n=AAAA\n", armored))
-    assert "no public key in it that it can use" in refusal(maker.gpg("--export", receiver)[:-20])
-    assert "gpg finds no public key" in refusal(b"\xff" * 100)
-    assert "gpg finds no public key" in refusal(maker.gpg("--armor", "--detach-sign", "-u", receiver))
+    assert "gpg finds no usable public key in it" in refusal(maker.gpg("--export", receiver)[:-20])
+    assert "gpg finds no usable public key" in refusal(b"\xff" * 100)
+    assert "gpg finds no usable public key" in refusal(maker.gpg("--armor", "--detach-sign", "-u", receiver))
 
 
 def relabelled(text: str) -> str:
@@ -125,7 +125,7 @@ def relabelled(text: str) -> str:
 
 
 @pytest.mark.parametrize("shape", [str, in_binary, relabelled])
-def test_a_private_key_is_refused_and_shown_nowhere(
+def test_a_private_key_is_refused_and_never_shown(
     maker: KeyMaker, receiver: str, shape: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -145,11 +145,11 @@ def test_several_keys_need_a_fingerprint(maker: KeyMaker, receiver: str, strange
     assert stranger in message
 
 
-def test_a_fingerprint_that_is_wrong_is_refused(maker: KeyMaker, receiver: str) -> None:
+def test_a_wrong_fingerprint_is_refused(maker: KeyMaker, receiver: str) -> None:
     message = refusal(maker.public(receiver), fingerprint="A" * 40)
     assert "A" * 40 in message
     assert receiver in message
-    assert "no fingerprint" in refusal(maker.public(receiver), fingerprint=receiver[-16:])
+    assert "not a fingerprint" in refusal(maker.public(receiver), fingerprint=receiver[-16:])
 
 
 def test_an_expired_key_is_refused(maker: KeyMaker) -> None:
@@ -181,12 +181,12 @@ def test_a_revoked_key_is_refused(maker: KeyMaker) -> None:
 def test_a_key_that_only_signs_is_refused(maker: KeyMaker, receiver: str) -> None:
     key = maker.make("Signer")
     subkey = maker.add(key, "ed25519", "sign")
-    assert f"key {key} (Signer <signer@example.com>) can sign or certify only" in refusal(maker.public(key))
+    assert f"key {key} (Signer <signer@example.com>) can only sign or certify" in refusal(maker.public(key))
     maker.add(key)
     assert f"subkey {subkey} of key {key}" in refusal(maker.public(key), fingerprint=subkey)
 
 
-def test_a_choice_of_subkeys_is_refused(maker: KeyMaker) -> None:
+def test_several_usable_subkeys_need_a_fingerprint(maker: KeyMaker) -> None:
     key = maker.make("Twofold")
     first, second = maker.add(key, expire="2y"), maker.add(key)
     message = refusal(maker.public(key))
@@ -194,7 +194,7 @@ def test_a_choice_of_subkeys_is_refused(maker: KeyMaker) -> None:
     assert message == refusal(maker.public(key), fingerprint=key)
 
 
-def test_a_key_of_the_future_is_refused(maker: KeyMaker) -> None:
+def test_a_key_created_in_the_future_is_refused(maker: KeyMaker) -> None:
     tomorrow = f"{datetime.now(UTC) + timedelta(days=2):%Y%m%dT%H%M%S}"
     maker.gpg("--quick-generate-key", "Future <future@example.com>", "ed25519", "sign", "never", at=tomorrow)
     assert "in the future" in refusal(maker.public("future@example.com"))

@@ -1,4 +1,4 @@
-"""The sender's own key signs, its pass phrase shows nowhere, and a key that cannot sign is refused in time."""
+"""The sender's key signs, its passphrase is never shown, and a key that cannot sign is refused before any data."""
 
 import io
 import logging
@@ -15,7 +15,7 @@ from persado.pipeline.encrypt.public_key import PublicKey
 from persado.pipeline.encrypt.signing_key import SigningKey, check_signing_key
 
 
-def test_a_signature_is_good_for_gpg_and_sequoia(
+def test_gpg_and_sequoia_verify_the_signature(
     maker: KeyMaker, sender: str, signing: SigningKey, public_key: PublicKey, tmp_path: Path
 ) -> None:
     assert check_signing_key(signing) == sender
@@ -29,7 +29,7 @@ def test_a_signature_is_good_for_gpg_and_sequoia(
     assert opened("sq", private, message, tmp_path, "--signer-cert", str(certificate)) == CLEAR
 
 
-def test_the_passphrase_is_shown_nowhere(
+def test_the_passphrase_is_never_shown(
     public_key: PublicKey, signing: SigningKey, temporary: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -47,7 +47,7 @@ def test_the_passphrase_is_shown_nowhere(
 @pytest.mark.parametrize(
     ("passphrase", "words"),
     [
-        ("wrong", "does not open with the passphrase that is set"),
+        ("wrong", "cannot be unlocked with the passphrase that is set"),
         (None, "protected by a passphrase, but none is set"),
         ("", "protected by a passphrase, but none is set"),
         ("first line\nsecond", "more than one line"),
@@ -71,7 +71,7 @@ def test_keys_that_cannot_sign_are_refused(maker: KeyMaker, receiver: str, signi
     certifier = maker.make("Certifier", usage="cert")
     maker.add(certifier)
     for material, words in {
-        maker.public(receiver): "no private key",
+        maker.public(receiver): "no usable private key",
         maker.private(receiver) + maker.private(certifier): "2 private keys",
         maker.private(expired): "expired on 2020-12-31",
         maker.private(certifier): "has no usable signing key",

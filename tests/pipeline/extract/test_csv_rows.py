@@ -112,7 +112,7 @@ def test_the_choice_of_columns() -> None:
         assert written(connection, sql, settings(), chosen) == b"again,c,b\nx,,x\n"
         constant = RowSpec(columns=(Column(name="c"), Column(name="k", value="v")))
         assert written(connection, sql, settings(), constant) == b"c,k\n,v\n"
-        with pytest.raises(ConfigurationError, match="wants the column 'd', which the query does not give"):
+        with pytest.raises(ConfigurationError, match="wants the column 'd', which the query does not return"):
             written(connection, sql, settings(), RowSpec(columns=(Column(name="d"),)))
         with pytest.raises(ConfigurationError, match="several columns named a"):
             written(connection, "SELECT 1 AS a, 2 AS a", settings())

@@ -45,7 +45,7 @@ def test_the_choice_of_columns_and_constants(pg: Any) -> None:
     head = '"row","again","ü \'x\' \\","n","yes","nothing","B"\n'
     row = '1,"true","it\'s \\ ""constant""",7,"true",,"true"\n'
     assert written(pg, sql, wanted, RowSpec(columns=columns)) == (COPIED, (head + row).encode())
-    with pytest.raises(ConfigurationError, match="wants the column 'c', which the query does not give"):
+    with pytest.raises(ConfigurationError, match="wants the column 'c', which the query does not return"):
         written(pg, sql, wanted, RowSpec(columns=(Column(name="c"),)))
 
 
@@ -130,7 +130,7 @@ def test_reading_can_stop_early(autocommit: bool) -> None:
 
 @pytest.mark.parametrize("wanted", [{}, {"quote_mode": "none"}], ids=str)
 def test_a_select_without_columns_is_refused(wanted: dict[str, Any], pg: Any) -> None:
-    with pytest.raises(ConfigurationError, match="gives no rows and no columns"):
+    with pytest.raises(ConfigurationError, match="returns no rows and no columns"):
         written(pg, "SELECT FROM generate_series(1, 3)", settings(**wanted))
 
 

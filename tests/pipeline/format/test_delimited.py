@@ -1,4 +1,4 @@
-"""Delimited text, exact to the byte."""
+"""Delimited text, compared byte for byte."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 from support.files.tabular import file_of_batch, table
 
-# Settings, and what they make of each value below.
+# Settings. VALUES has the text of each value in each of them.
 MODES: list[dict[str, Any]] = [
     {"quote_mode": "special_characters"},
     {"quote_mode": "special_characters", "escape_character": "\\"},
@@ -41,7 +41,7 @@ VALUES: dict[str | int | None, list[str]] = {
 
 @pytest.mark.parametrize("ending", ["LF", "CRLF"])
 @pytest.mark.parametrize("mode", range(len(MODES)))
-def test_every_mode_to_the_byte(mode: int, ending: str) -> None:
+def test_every_quote_mode_writes_the_expected_bytes(mode: int, ending: str) -> None:
     for value, expected in VALUES.items():
         batch = table([value], [value])
         line = f"{expected[mode]},{expected[mode]}" + {"LF": "\n", "CRLF": "\r\n"}[ending]
@@ -49,7 +49,7 @@ def test_every_mode_to_the_byte(mode: int, ending: str) -> None:
 
 
 @pytest.mark.parametrize("mode", range(len(MODES)))
-def test_the_quote_as_escape_character_is_the_same_as_none(mode: int) -> None:
+def test_the_quote_as_escape_character_equals_no_escape_character(mode: int) -> None:
     given_settings = MODES[mode] | {"escape_character": None}
     batch = table([value for value in VALUES if not isinstance(value, int)])
     assert file_of_batch(batch, **given_settings) == file_of_batch(batch, **given_settings | {"escape_character": '"'})
@@ -65,7 +65,7 @@ def test_the_quote_as_escape_character_is_the_same_as_none(mode: int) -> None:
         ("none", "NULL,NULL,,0"),
     ],
 )
-def test_null_text(mode: str, expected: str) -> None:
+def test_null_text_differs_from_the_same_text(mode: str, expected: str) -> None:
     batch = table(["NULL"], [None], [""], [0])
     assert file_of_batch(batch, header=False, quote_mode=mode, null_text="NULL").decode() == expected + "\n"
 
@@ -89,12 +89,12 @@ def test_null_text(mode: str, expected: str) -> None:
         ({"row_number": "n", "quote_mode": "all_non_numeric"}, b'"n","a","b,c"\n1,"x",1\n'),
     ],
 )
-def test_header_and_formats(given_settings: dict[str, Any], expected: bytes) -> None:
+def test_settings_of_header_and_format(given_settings: dict[str, Any], expected: bytes) -> None:
     assert file_of_batch(table(a=["x"], **{"b,c": [1]}), **given_settings) == expected
 
 
 @pytest.mark.parametrize("name", ["", "NULL", "é", ' "x', "a\nb"])
-def test_a_header_is_a_text_like_any_other(name: str) -> None:
+def test_a_header_is_quoted_like_any_text(name: str) -> None:
     for mode in ("special_characters", "all", "all_non_null", "all_non_numeric"):
         (header, value) = csv.reader(
             io.StringIO(file_of_batch(table(**{name: [name]}), quote_mode=mode, null_text="NULL").decode(), newline="")
@@ -105,7 +105,7 @@ def test_a_header_is_a_text_like_any_other(name: str) -> None:
 @pytest.mark.parametrize(
     ("batch", "given_settings", "expected"),
     [
-        # A number is quoted where it would break its row or look like NULL, else left alone.
+        # A number is quoted only if it would break its row or look like NULL.
         (table([1.5, -2.0]), {"file_format": "custom", "delimiter": "."}, b'"1.5"\n"-2.0"\n'),
         (table([2.5]), {"file_format": "custom", "delimiter": ".", "quote_mode": "all_non_numeric"}, b'"2.5"\n'),
         (table([1e22]), {"file_format": "custom", "delimiter": "e", "quote_mode": "all_non_numeric"}, b'"1e+22"\n'),
@@ -113,15 +113,15 @@ def test_a_header_is_a_text_like_any_other(name: str) -> None:
         (table([0, None, 1]), {"null_text": "0"}, b'"0"\n0\n1\n'),
         (table([0, None, 1]), {"null_text": "0", "quote_mode": "all_non_numeric"}, b'"0"\n0\n1\n'),
         (table([-2]), {"quote_mode": "none", "escape_character": "2"}, b"-22\n"),
-        # NaN is a number whatever its text is.
+        # NaN is a number, whatever its text.
         (table([float("nan"), 1.0]), {"nan_text": "NaN"}, b"NaN\n1.0\n"),
         (table([float("nan"), 1.0]), {"nan_text": "NaN", "quote_mode": "all_non_numeric"}, b"NaN\n1.0\n"),
         (table([float("nan"), None]), {"nan_text": "", "quote_mode": "all_non_numeric"}, b'""\n\n'),
-        # PostgreSQL's COPY takes \. alone on a line for the end.
+        # For PostgreSQL's COPY, \. on a separate line ends the data.
         (table(["\\."]), {}, b'"\\."\n'),
         (table([True, None]), {"quote_mode": "all_non_numeric"}, b'"true"\n\n'),
         (table(pa.nulls(1), pa.nulls(1, pa.string())), {"null_text": "-"}, b"-,-\n"),
     ],
 )  # fmt: skip
-def test_odd_corners(batch: pa.RecordBatch, given_settings: dict[str, Any], expected: bytes) -> None:
+def test_edge_cases(batch: pa.RecordBatch, given_settings: dict[str, Any], expected: bytes) -> None:
     assert file_of_batch(batch, header=False, **given_settings) == expected

@@ -1,7 +1,7 @@
 """
-The quote modes are those of Apache Commons CSV: it reads what we write, and writes the same itself.
+The quote modes are those of Apache Commons CSV: it reads our files, and writes the same text.
 
-Where we differ, it is on purpose, and the last test shows it.
+The deliberate differences are in ON_PURPOSE.
 """
 
 from __future__ import annotations
@@ -50,12 +50,12 @@ MATRIX = [
         [True, False],
         NULL_TEXTS,
     )
-    if mode != "none" or escape == "\\"  # Commons CSV too refuses to write what nobody could read
+    if mode != "none" or escape == "\\"  # Commons CSV also refuses to write files that cannot be read
 ]
 
 
 def name_of(given: Settings) -> str:
-    """Name a combination for the test's id."""
+    """Return the test ID of a combination."""
     parts = (
         given.quote_mode,
         given.escape_character,
@@ -68,8 +68,8 @@ def name_of(given: Settings) -> str:
 
 
 def expected_rows(given: Settings) -> list[Row]:
-    """Give the table as a reader sees it that can tell quotes from none."""
-    null = given.null_text if given.quote_mode == "all" else None  # it quotes NULL as well
+    """Return the table as a reader sees it that distinguishes quoted from unquoted text."""
+    null = given.null_text if given.quote_mode == "all" else None  # this mode also quotes NULL
     texts = [null if text is None else text for text in TEXTS]
     if given.quote_mode == "none":
         texts = [None if text == given.null_text else text for text in texts]
@@ -85,7 +85,7 @@ def ours(given: Settings, texts: list[str | None] = TEXTS, numbers: list[str | N
 
 
 def is_written_alike(text: str | None, given: Settings) -> bool:
-    """Whether Commons CSV writes a value as we do; the last test shows the others."""
+    """Return whether Commons CSV writes a value as we do; the last test covers the others."""
     if text is None:
         return given.quote_mode != "all" or (given.escape_character or "") not in given.null_text
     odd = text in {"", given.null_text, "\\."} or (given.quote_mode == "none" and ("\n" in text or "\r" in text))
@@ -94,26 +94,26 @@ def is_written_alike(text: str | None, given: Settings) -> bool:
 
 WRITES = [given for given in MATRIX if given.header]
 
-# Settings, a row, what we write, what Commons CSV writes: and why.
+# Settings, a row, our text, and the text of Commons CSV. The comments state the reasons.
 ON_PURPOSE: list[tuple[dict[str, Any], list[Any], str, str]] = [
-    # NULL and the empty text stay apart.
+    # NULL and the empty text stay different.
     ({}, ["a", ""], 'a,""\n', "a,\n"),
-    # So do NULL and a text that looks like it.
+    # NULL and a text that looks like it stay different.
     ({"null_text": "NULL"}, ["NULL", None], '"NULL",NULL\n', "NULL,NULL\n"),
     ({"null_text": "-1", "quote_mode": "all_non_numeric"}, [Number("-1"), None], '"-1",-1\n', "-1,-1\n"),
-    # What is enclosed is escaped, even if it stands for NULL.
+    # Quoted text is escaped, even if it represents NULL.
     ({"null_text": "\\N", "quote_mode": "all", "escape_character": "\\"}, [None], '"\\\\N"\n', '"\\N"\n'),
-    # A number that holds a special character would break its row.
+    # A number that contains a special character would break its row.
     ({"file_format": "custom", "delimiter": ".", "quote_mode": "all_non_numeric"}, [Number("1.5")], '"1.5"\n', "1.5\n"),
-    # PostgreSQL's COPY takes this, alone on a line, for the end.
+    # For PostgreSQL's COPY, this on a separate line ends the data.
     ({}, ["\\."], '"\\."\n', "\\.\n"),
-    # A line break stays one, which all readers understand behind an escape character, and few as a letter.
+    # A line break is written as one: all readers understand it after an escape character, but few understand \n.
     ({"quote_mode": "none", "escape_character": "\\"}, ["a\nb\r"], "a\\\nb\\\r\n", "a\\nb\\r\n"),
 ]
 
 
 def rows_to_write(given: Settings) -> list[tuple[str | None, str | None]]:
-    """Give the rows that Commons CSV writes as we do."""
+    """Return the rows that Commons CSV writes as we do."""
     rows = zip(TEXTS, NUMBERS, strict=True)
     return [row for row in rows if all(is_written_alike(value, given) for value in row)]
 
@@ -130,7 +130,7 @@ def _commons() -> tuple[list[list[Row]], list[str]]:
 
 
 @pytest.mark.parametrize("index", range(len(MATRIX)), ids=map(name_of, MATRIX))
-def test_commons_csv_reads_what_we_write(index: int) -> None:
+def test_commons_csv_reads_our_files(index: int) -> None:
     assert _commons()[0][index] == expected_rows(MATRIX[index])
 
 
@@ -141,7 +141,7 @@ def test_commons_csv_writes_the_same(index: int) -> None:
 
 
 @pytest.mark.parametrize("index", range(len(ON_PURPOSE)))
-def test_where_we_differ_on_purpose(index: int) -> None:
+def test_deliberate_differences_from_commons_csv(index: int) -> None:
     given, row, our_text, their_text = ON_PURPOSE[index]
     columns = {
         str(position): mixed([value.text], number=True) if isinstance(value, Number) else pa.array([value], pa.string())

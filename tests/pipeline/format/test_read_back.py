@@ -1,4 +1,4 @@
-"""What is written reads back as the same table in Python's csv, pandas, PostgreSQL's COPY and DuckDB."""
+"""Written files read back as the same table in Python's csv, pandas, PostgreSQL's COPY and DuckDB."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ NUMBER = st.integers(-(10**20), 10**20) | st.decimals(-1000, 1000, places=2)
 
 @st.composite
 def tables(draw: st.DrawFn) -> tuple[pa.RecordBatch, list[Row]]:
-    """Give a batch of a text column, perhaps another and one of numbers, and the text of its values."""
+    """Return a batch, with one text column or with two and a column of numbers, and the text of its values."""
     kinds: list[st.SearchStrategy[Any]] = draw(
         st.sampled_from([[TEXT | LOOKALIKES], [TEXT | LOOKALIKES, NUMBER, TEXT | LOOKALIKES]])
     )
@@ -64,16 +64,16 @@ def all_settings(draw: st.DrawFn) -> Settings:
     )
 
 
-def as_told(rows: list[Row], given: Settings, *, tells_null: bool) -> list[Row]:
-    """Give what a reader can see of the table."""
+def as_read(rows: list[Row], given: Settings, *, recognizes_null: bool) -> list[Row]:
+    """Return the table as a reader sees it."""
     stands_for_null: str | None = given.null_text
-    if tells_null and given.quote_mode != "all":
+    if recognizes_null and given.quote_mode != "all":
         stands_for_null = None
         if given.quote_mode == "none" and (given.escape_character or "") not in given.null_text:
-            # Nothing but an escape character, which a text has twice, keeps NULL apart from a text.
+            # Only an escape character, which is doubled in a text, distinguishes NULL from a text.
             rows = [[None if cell == given.null_text else cell for cell in row] for row in rows]
     elif given.quote_mode != "all" and (escape := escape_of(given)):
-        stands_for_null = given.null_text.replace(escape, "")  # the reader takes it for an escaped character
+        stands_for_null = given.null_text.replace(escape, "")  # the reader sees an escaped character
     return [[stands_for_null if cell is None else cell for cell in row] for row in rows]
 
 
@@ -81,16 +81,16 @@ EXAMPLES = hypothesis_settings(max_examples=100, deadline=None, derandomize=True
 
 
 def reads_back(
-    data: tuple[pa.RecordBatch, list[Row]], given_settings: Settings, read: Reader, *, tells_null: bool
+    data: tuple[pa.RecordBatch, list[Row]], given_settings: Settings, read: Reader, *, recognizes_null: bool
 ) -> None:
     batch, rows = data
     written = b"".join(text for _, _, text in parts([batch], batch.schema.names, given_settings))
-    expected = as_told(rows, given_settings, tells_null=tells_null)
+    expected = as_read(rows, given_settings, recognizes_null=recognizes_null)
     assert read(written, given_settings, batch.num_columns) == expected, written
 
 
 def is_unescaped(given_settings: Settings) -> bool:
-    """Whether values may break their rows, which the settings had to allow."""
+    """Return whether values may break their rows, which the settings must allow explicitly."""
     return given_settings.quote_mode == "none" and escape_of(given_settings) is None
 
 
@@ -98,22 +98,22 @@ def is_unescaped(given_settings: Settings) -> bool:
 @given(tables(), all_settings())
 def test_python_reads_the_same_table(data: Any, given_settings: Settings) -> None:
     assume(not is_unescaped(given_settings))
-    reads_back(data, given_settings, read_with_python, tells_null=False)
+    reads_back(data, given_settings, read_with_python, recognizes_null=False)
 
 
 @EXAMPLES
 @given(tables(), all_settings())
 def test_pandas_reads_the_same_table(data: Any, given_settings: Settings) -> None:
     assume(not is_unescaped(given_settings))
-    reads_back(data, given_settings, read_with_pandas, tells_null=False)
+    reads_back(data, given_settings, read_with_pandas, recognizes_null=False)
 
 
 @EXAMPLES
 @given(tables(), all_settings())
 def test_postgresql_reads_the_same_table(data: Any, given_settings: Settings) -> None:
-    if given_settings.quote_mode == "none":  # its text format has this escape character only
+    if given_settings.quote_mode == "none":  # the only escape character of COPY's text format
         assume(escape_of(given_settings) == "\\" and given_settings.delimiter != "1")
-    reads_back(data, given_settings, read_with_postgres, tells_null=True)
+    reads_back(data, given_settings, read_with_postgres, recognizes_null=True)
 
 
 @EXAMPLES
@@ -121,7 +121,7 @@ def test_postgresql_reads_the_same_table(data: Any, given_settings: Settings) ->
 def test_duckdb_reads_the_same_table(
     tmp_path_factory: pytest.TempPathFactory, data: Any, given_settings: Settings
 ) -> None:
-    assume(given_settings.quote_mode != "none")  # it always knows of quotes
-    assume((given_settings.escape_character or '"') not in given_settings.null_text)  # which it refuses
+    assume(given_settings.quote_mode != "none")  # DuckDB always interprets quotes
+    assume((given_settings.escape_character or '"') not in given_settings.null_text)  # DuckDB refuses this
     folder = tmp_path_factory.getbasetemp()
-    reads_back(data, given_settings, partial(read_with_duckdb, folder=folder), tells_null=True)
+    reads_back(data, given_settings, partial(read_with_duckdb, folder=folder), recognizes_null=True)

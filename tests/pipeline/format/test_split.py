@@ -1,4 +1,4 @@
-"""Split outputs: by rows, by megabytes, the header in every part."""
+"""Split outputs: by rows or by megabytes, with the header in every part."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from persado.settings.models.effective import Settings
 def split(
     batches: list[pa.RecordBatch], given_settings: Settings, columns: tuple[str, ...] = ("x",)
 ) -> dict[int, bytes]:
-    """Give the text of each part; the numbers of the parts must be in order, and the rows counted rightly."""
+    """Return the text of each part, and check the order of the parts and the row counts."""
     texts: dict[int, bytes] = {}
     lines = int(given_settings.header)
     for part, rows, text in parts(batches, ("x",), given_settings):
@@ -30,13 +30,13 @@ def split(
 
 
 def numbers(rows: int, *, batch: int = 10_000) -> list[pa.RecordBatch]:
-    """Give the numbers from 1 on, in batches."""
+    """Return the numbers from 1 on, in batches."""
     found = pa.RecordBatch.from_pydict({"x": range(1, rows + 1)})
     return [found[first : first + batch] for first in range(0, rows, batch)]
 
 
 def texts_of(*sizes: int) -> list[pa.RecordBatch]:
-    """Give one batch of texts whose lines, their ending included, are so many bytes."""
+    """Return one batch of texts whose lines, including the line ending, have these sizes in bytes."""
     return [pa.RecordBatch.from_pydict({"x": ["x" * (size - 1) for size in sizes]})]
 
 
@@ -64,7 +64,7 @@ def test_an_empty_result_is_one_part_with_a_header(given_split: Any, batches: li
 )
 @pytest.mark.parametrize("batch", [7_001, 10_000, 200_000])
 @pytest.mark.parametrize("header", [True, False])
-def test_by_rows(rows: int, expected: list[int], batch: int, header: bool) -> None:
+def test_parts_have_the_number_of_rows(rows: int, expected: list[int], batch: int, header: bool) -> None:
     found = split(numbers(rows, batch=batch), settings(split={"rows": 50_000}, header=header))
     assert [text.count(b"\n") - header for text in found.values()] == expected
     assert list(found) == list(range(1, len(expected) + 1))
@@ -73,7 +73,7 @@ def test_by_rows(rows: int, expected: list[int], batch: int, header: bool) -> No
     assert all(text.startswith(b"x\n") == header for text in found.values())
 
 
-def test_the_row_number_counts_through_all_parts() -> None:
+def test_the_row_number_continues_in_the_next_part() -> None:
     found = split(numbers(120_000), settings(split={"rows": 50_000}, row_number="row_number"))
     assert [text.splitlines()[:2] for text in found.values()] == [
         [b"row_number,x", b"1,1"],
@@ -88,12 +88,12 @@ HEADER = len("x\n")
 @pytest.mark.parametrize(
     ("sizes", "expected"),
     [
-        # To the byte: with its header, a part holds a megabyte and no more.
+        # A part with its header has at most one megabyte.
         ([MEGABYTE - HEADER], [1]),
         ([MEGABYTE - HEADER - 10, 10], [2]),
         ([MEGABYTE - HEADER - 10, 11], [1, 1]),
         ([10, MEGABYTE - HEADER - 10, 10], [2, 1]),
-        # A line that is too long for any part has one of its own.
+        # A line that is too long for any part gets a separate part.
         ([MEGABYTE], [1]),
         ([3 * MEGABYTE], [1]),
         ([10, 3 * MEGABYTE, 10, 10], [1, 1, 2]),
@@ -101,7 +101,7 @@ HEADER = len("x\n")
         ([10, 2 * MEGABYTE], [1, 1]),
     ],
 )
-def test_by_megabytes(sizes: list[int], expected: list[int]) -> None:
+def test_parts_have_the_size_in_megabytes(sizes: list[int], expected: list[int]) -> None:
     found = split(texts_of(*sizes), settings(split={"megabytes": 1}))
     assert [text.count(b"\n") - 1 for text in found.values()] == expected
     one_by_one = [batch for size in sizes for batch in texts_of(size)]
@@ -109,7 +109,7 @@ def test_by_megabytes(sizes: list[int], expected: list[int]) -> None:
 
 
 def test_a_megabyte_is_counted_in_bytes_of_the_formatted_text() -> None:
-    batch = pa.RecordBatch.from_pydict({"x": ["é" * 1000] * 2000})  # 2003 bytes a line, quotes and all
+    batch = pa.RecordBatch.from_pydict({"x": ["é" * 1000] * 2000})  # 2004 bytes a line, with quotes and line ending
     given_settings = settings(split={"megabytes": 1}, quote_mode="all", line_ending="CRLF")
     found = split([batch], given_settings)
     a_part = (MEGABYTE - len('"x"\r\n')) // 2004
@@ -118,7 +118,7 @@ def test_a_megabyte_is_counted_in_bytes_of_the_formatted_text() -> None:
 
 @hypothesis_settings(max_examples=60, deadline=None, derandomize=True)
 @given(st.lists(st.lists(st.integers(1, 2 * MEGABYTE), max_size=4), max_size=4), st.booleans())
-def test_parts_are_as_full_as_they_can_be(batches: list[list[int]], header: bool) -> None:
+def test_parts_are_as_full_as_possible(batches: list[list[int]], header: bool) -> None:
     given_settings = settings(split={"megabytes": 1}, header=header)
     found = list(split([batch for sizes in batches for batch in texts_of(*sizes)], given_settings).values())
     head = b"x\n" if header else b""

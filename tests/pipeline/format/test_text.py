@@ -1,4 +1,4 @@
-"""The text of every value: the rule itself, and that whole columns obey it."""
+"""The text of every value, and that columns have the same text."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ ID = uuid.UUID("0f8fad5b-d9cb-469f-a165-70867728950e")
         ([JSONText('{"a":  1.10}')], '[{"a":  1.10}]'),
     ],
 )  # fmt: skip
-def test_text(value: Any, expected: str | None) -> None:
+def test_text_of_each_type(value: Any, expected: str | None) -> None:
     assert text(value) == expected
 
 
@@ -76,7 +76,7 @@ NOT_NUMBERS = [math.nan, math.inf, -math.inf, Decimal("NaN"), Decimal("-Infinity
 
 
 @pytest.mark.parametrize("value", NOT_NUMBERS)
-def test_nan_is_refused_or_has_the_text_that_the_settings_say(value: Any) -> None:
+def test_nan_is_refused_or_written_as_nan_text(value: Any) -> None:
     with pytest.raises(ConfigurationError, match=r"NaN or Infinity has no agreed text; set nan_text"):
         text(value)
     assert text(value, "n/a") == "n/a"
@@ -104,7 +104,7 @@ def test_intervals_are_written_as_postgresql_does(months: int, days: int, micros
     assert duration(months, days, microseconds) == expected[0]
 
 
-# Arrow types, and Python values of theirs: NaN and what has no text aside.
+# Arrow types with Python values, without NaN and values that have no text.
 DAYS = st.dates()
 MOMENTS = st.datetimes(min_value=dt.datetime(1, 1, 2), max_value=dt.datetime(9999, 12, 30))
 SMALL_MOMENTS = st.datetimes(min_value=dt.datetime(1700, 1, 1), max_value=dt.datetime(2200, 1, 1))
@@ -161,7 +161,7 @@ def test_a_column_has_the_text_of_its_values(kind: str, data: st.DataObject) -> 
     type_, strategy = COLUMNS[kind]
     values = data.draw(st.lists(st.none() | strategy, max_size=8))
     entries = [list(v.items()) if v is not None else None for v in values] if kind == "map" else values
-    array = pa.array([None, *entries, None], type_)[1:-1]  # a slice of a larger array, as batches may be
+    array = pa.array([None, *entries, None], type_)[1:-1]  # a slice of a larger array, like some batches
     found = cells(array, name="x", first_row=1)
     assert found.text.to_pylist() == [text(value) for value in values]
     assert found.text.type == pa.string()
@@ -170,11 +170,11 @@ def test_a_column_has_the_text_of_its_values(kind: str, data: st.DataObject) -> 
 
 @SLOW
 @given(st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False)))
-def test_a_single_float_has_its_own_shortest_text(values: list[float]) -> None:
+def test_a_single_precision_float_has_its_shortest_text(values: list[float]) -> None:
     array = pa.array(values, pa.float32())
     found = cells(array, name="x", first_row=1).text.to_pylist()
     assert pa.array(map(float, found), pa.float32()) == array
-    # No digit more than PostgreSQL writes for a real.
+    # As many digits as PostgreSQL writes for a real.
     assert found == [repr(float(shortest)) for shortest in array.cast(pa.string()).to_pylist()]
 
 
@@ -186,14 +186,14 @@ ANYTHING = [
 
 @SLOW
 @given(st.one_of(*(st.lists(st.none() | kind, max_size=6) for kind in ANYTHING), st.lists(st.one_of(*ANYTHING))))
-def test_what_a_driver_gives_keeps_its_text(values: list[Any]) -> None:
+def test_the_values_of_a_driver_have_the_same_text_in_a_column(values: list[Any]) -> None:
     array = column(values, name="x", first_row=1)
     assert cells(array, name="x", first_row=1).text.to_pylist() == [text(value) for value in values]
 
 
 @SLOW
 @given(st.lists(st.decimals(allow_nan=False, allow_infinity=False, places=3, min_value=-(10**90), max_value=10**90)))
-def test_decimals_of_more_digits_than_arrow_has(values: list[Decimal]) -> None:
+def test_decimals_with_more_digits_than_arrow_supports(values: list[Decimal]) -> None:
     with decimal.localcontext(prec=120):
         array = column(values, name="x", first_row=1)
         assert cells(array, name="x", first_row=1).text.to_pylist() == [text(value) for value in values]
@@ -207,7 +207,7 @@ def test_decimals_of_more_digits_than_arrow_has(values: list[Decimal]) -> None:
         ([Decimal("1.1"), Decimal("1.10")], [True, True]),
     ],
 )
-def test_mixed_columns_know_which_values_are_numbers(values: list[Any], numbers: list[bool | None]) -> None:
+def test_mixed_columns_record_which_values_are_numbers(values: list[Any], numbers: list[bool | None]) -> None:
     array = column(values, name="x", first_row=1)
     assert array.type == MIXED
     found = cells(array, name="x", first_row=1)
@@ -215,7 +215,7 @@ def test_mixed_columns_know_which_values_are_numbers(values: list[Any], numbers:
     assert found.number.to_pylist() == numbers
 
 
-def test_a_mixed_column_stays_mixed_and_a_plain_type_stays_through_batches_of_null() -> None:
+def test_a_column_stays_mixed_and_a_batch_of_null_has_the_previous_type() -> None:
     assert column([1], name="x", first_row=1, previous=MIXED).type == MIXED
     assert column([None], name="x", first_row=1, previous=pa.date32()).type == pa.date32()
     assert column([None], name="x", first_row=1).type == pa.null()
@@ -236,13 +236,13 @@ def test_a_mixed_column_stays_mixed_and_a_plain_type_stays_through_batches_of_nu
         (pa.array([0, -(2**62)]).cast(pa.timestamp("s")), 12, "between the years"),
     ],
 )
-def test_an_error_tells_the_row_and_the_column(array: pa.Array, row: int, problem: str) -> None:
+def test_an_error_names_the_row_and_the_column(array: pa.Array, row: int, problem: str) -> None:
     with pytest.raises(ConfigurationError, match=rf"row {row}, column 'x': .*{problem}") as caught:
         cells(array, name="x", first_row=11)
     assert caught.value.__context__ is None
 
 
-def test_nan_text_goes_into_columns_lists_and_structs() -> None:
+def test_nan_text_is_used_in_columns_lists_and_structs() -> None:
     array = pa.array([{"a": [1.5, math.nan]}])
     assert cells(array, name="x", first_row=1, nan_text="n/a").text.to_pylist() == ['{"a":[1.5,"n/a"]}']
     assert cells(pa.array([math.nan, 2.0]), name="x", first_row=1, nan_text="").text.to_pylist() == ["", "2.0"]

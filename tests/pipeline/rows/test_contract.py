@@ -1,4 +1,4 @@
-"""Column contracts: the built-in ones and a user's own, judged before anything is sent."""
+"""Column contracts, built-in and custom, are checked before anything is sent."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ HASH = hashlib.md5(SECRET.encode()).hexdigest()
 
 
 def built_in(name: str) -> Contract:
-    """Read a contract of the project's own."""
+    """Read a built-in contract."""
     return Contract.model_validate(yaml.safe_load((BUILT_IN / f"{name}.yaml").read_text()))
 
 
 def breach(contract: Contract, *batches: dict[str, list[Any]]) -> str | None:
-    """Give what a contract has against these rows."""
+    """Return the violations of a contract by these rows."""
     try:
         check = ContractCheck(contract, list(batches[0]))
         for batch in batches:
-            check.look(pa.RecordBatch.from_pydict(batch))
+            check.check(pa.RecordBatch.from_pydict(batch))
         check.finish()
     except RejectedError as error:
         return str(error)
@@ -39,19 +39,19 @@ def breach(contract: Contract, *batches: dict[str, list[Any]]) -> str | None:
 
 
 def column(values: list[Any], **rules: Any) -> str | None:
-    """Give what a contract of one column has against its values."""
+    """Return the violations of a contract of one column by its values."""
     return breach(Contract.model_validate({"columns": [{"name": "c", **rules}]}), {"c": values})
 
 
 def engagement(**columns: list[Any]) -> dict[str, list[Any]]:
-    """Give rows of the marketing engagement, right but for the columns that are given."""
+    """Return valid rows of the marketing engagement, with some columns replaced."""
     size = len(next(iter(columns.values()))) if columns else 1
     names = [column.name for column in built_in("marketing_engagement").columns]
     right = {name: [1767225600 if name.endswith("Timestamp") else "x"] * size for name in names}
     return {**right, "Hashed_Email": [HASH] * size, **columns}
 
 
-def test_what_the_built_in_contracts_require() -> None:
+def test_the_built_in_contracts_require_their_columns() -> None:
     for name, optional in (("marketing_engagement", []), ("segment", ["closest_mik_distance"])):
         contract = built_in(name)
         rows = {column.name: [HASH] for column in contract.columns}
@@ -80,7 +80,7 @@ def test_what_the_built_in_contracts_require() -> None:
         (None, False),
     ],
 )
-def test_hashed_email(value: str | None, right: bool) -> None:
+def test_hashed_email_must_be_md5_in_lower_case(value: str | None, right: bool) -> None:
     found = breach(built_in("marketing_engagement"), engagement(Hashed_Email=[value]))
     assert (found is None) == right
     assert not value or value not in (found or "")
@@ -109,7 +109,7 @@ def test_timestamps_are_whole_seconds_or_empty(value: Any, right: bool) -> None:
         assert "column 'Opened_Timestamp': expected whole Unix seconds, 1 row(s) differ, such as 1" in found
 
 
-def test_every_breach_is_counted_over_all_batches_and_no_value_is_told() -> None:
+def test_violations_are_counted_over_all_batches_without_showing_values() -> None:
     wrong, right = engagement(Hashed_Email=[SECRET] * 4), engagement(Hashed_Email=[HASH, ""])
     found = breach(built_in("marketing_engagement"), right, wrong, engagement(Sent_Timestamp=["soon"]))
     assert found == (
@@ -120,7 +120,7 @@ def test_every_breach_is_counted_over_all_batches_and_no_value_is_told() -> None
     )
 
 
-def test_no_more_than_the_first_rows_are_named() -> None:
+def test_only_the_first_rows_are_listed() -> None:
     found = column([SECRET] * 100, type="integer")
     assert found is not None
     assert found.endswith("100 row(s) differ, such as 1, 2, 3, 4, 5")
@@ -135,16 +135,16 @@ def test_no_more_than_the_first_rows_are_named() -> None:
         ({}, ["", None, "anything"], []),
     ],
 )
-def test_the_types_of_an_own_contract(rules: dict[str, Any], right: list[Any], wrong: list[Any]) -> None:
+def test_the_types_of_a_custom_contract(rules: dict[str, Any], right: list[Any], wrong: list[Any]) -> None:
     assert [value for value in right if column([None if value is None else str(value)], **rules)] == []
     assert [value for value in wrong if not column([value], **rules)] == []
 
 
-def test_no_rows_keep_every_contract() -> None:
+def test_an_empty_result_meets_every_contract() -> None:
     assert column([], type="md5_hex", nullable=False) is None
 
 
-def test_a_breach_of_an_own_contract_sends_nothing(project: Project, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_violation_of_a_custom_contract_sends_nothing(project: Project, capfd: pytest.CaptureFixture[str]) -> None:
     project.write("contracts/members.yaml", "columns:\n  - {name: id, type: integer, nullable: false}\n")
     query = f"SELECT 1 AS id UNION ALL SELECT '{SECRET}' UNION ALL SELECT NULL"
     for execution in ("chained", "streamed"):

@@ -1,4 +1,4 @@
-"""Is the number of rows normal? And the record of a file, measured while it is written."""
+"""The guards on the number of rows, and the sink that measures a file while it is written."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from persado.settings.models.guards import ChangeGuard, RowGuards
     [
         (1, {}, ()),
         (10, {"fail_below": 10, "fail_above": 10, "warn_below": 10, "warn_above": 10}, ()),
-        (9, {"warn_below": 10}, ("the query gave 9 rows, fewer than rows.warn_below (10)",)),
-        (11, {"warn_above": 10}, ("the query gave 11 rows, more than rows.warn_above (10)",)),
-        (0, {"warn_below": 10, "fail_below": 5}, ("the query gave no rows",)),
+        (9, {"warn_below": 10}, ("the query returned 9 rows, fewer than rows.warn_below (10)",)),
+        (11, {"warn_above": 10}, ("the query returned 11 rows, more than rows.warn_above (10)",)),
+        (0, {"warn_below": 10, "fail_below": 5}, ("the query returned no rows",)),
     ],
 )
-def test_numbers_that_pass(rows: int, guards: dict[str, int], warnings: tuple[str, ...]) -> None:
+def test_normal_numbers_of_rows_pass(rows: int, guards: dict[str, int], warnings: tuple[str, ...]) -> None:
     assert check_rows(rows, RowGuards(**guards), "send") == warnings
 
 
@@ -36,12 +36,12 @@ def test_numbers_that_pass(rows: int, guards: dict[str, int], warnings: tuple[st
         (1, {"fail_above": 0}, r"1 rows, but rows.fail_above is 0"),
     ],
 )
-def test_numbers_that_do_not(rows: int, guards: dict[str, int], problem: str) -> None:
+def test_other_numbers_of_rows_are_refused(rows: int, guards: dict[str, int], problem: str) -> None:
     with pytest.raises(RejectedError, match=problem):
         check_rows(rows, RowGuards(**guards), "fail")
 
 
-def test_an_empty_result() -> None:
+def test_on_empty_decides_about_an_empty_result() -> None:
     with pytest.raises(RejectedError, match="no rows, and on_empty is 'fail': nothing was sent"):
         check_rows(0, RowGuards(), "fail")
     with pytest.raises(EmptyResult):
@@ -62,16 +62,16 @@ def test_an_empty_result() -> None:
         (3, 2, True),
     ],
 )
-def test_a_change(rows: int, last: Any, passes: bool) -> None:
+def test_a_large_change_is_refused(rows: int, last: Any, passes: bool) -> None:
     guard = ChangeGuard(fail_above_percent=50)
     if passes:
         assert len(check_change(rows, last, guard)) == (rows > 0 and last == 0)
     else:
-        with pytest.raises(RejectedError, match=rf"gave {rows} rows, the last delivery had {last}: .* 50 %"):
+        with pytest.raises(RejectedError, match=rf"returned {rows} rows, the last delivery had {last}: .* 50 %"):
             check_change(rows, last, guard)
 
 
-def test_a_sink_counts_and_hashes_what_passes() -> None:
+def test_the_sink_counts_and_hashes_the_bytes() -> None:
     target = io.BytesIO()
     sink = MeasuredSink(target)
     assert sink.writable()

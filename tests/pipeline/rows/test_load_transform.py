@@ -1,4 +1,4 @@
-"""Where a user's own function is found, what its module may be, and what is told when it cannot be imported."""
+"""Importing a user's function: where its module is found, and the errors if it cannot be imported."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from persado.settings import Contract
 from persado.settings.models.data_template import DataTemplate
 
 
-def test_a_package_may_be_the_module(tmp_path: Path) -> None:
+def test_the_module_may_be_a_package(tmp_path: Path) -> None:
     (tmp_path / "pack_of_mine").mkdir()
     (tmp_path / "pack_of_mine" / "inner.py").write_text("WORD = 'inner'\n")
     (tmp_path / "pack_of_mine" / "__init__.py").write_text(
@@ -29,7 +29,7 @@ def test_a_package_may_be_the_module(tmp_path: Path) -> None:
     assert load_transform("pack_of_mine:f", tmp_path)(pd.DataFrame({"a": [1]}))["a"].to_list() == ["inner"]
 
 
-def test_what_cannot_be_imported(tmp_path: Path) -> None:
+def test_the_error_says_what_cannot_be_imported(tmp_path: Path) -> None:
     (tmp_path / "broken.py").write_text("import no_such_library")
     for specification, problem in (
         ("missing:f", f"there is no file missing.py in {tmp_path} or "),
@@ -48,14 +48,14 @@ def test_what_cannot_be_imported(tmp_path: Path) -> None:
             load_transform(f"fine:{name}", tmp_path)
 
 
-def test_a_module_may_have_neighbours_and_dataclasses_and_lie_in_a_folder(tmp_path: Path) -> None:
-    """In a process of its own: a neighbour is imported by its bare name."""
+def test_a_module_may_import_its_neighbor_and_define_dataclasses_and_be_in_a_folder(tmp_path: Path) -> None:
+    """Runs in a separate process, because the neighbor is imported by its bare name."""
     (tmp_path / "pack").mkdir()
     (tmp_path / "neighbour_of_mine.py").write_text("SUFFIX = '!'\n")
     (tmp_path / "pack" / "deep.py").write_text(
         "from __future__ import annotations\nfrom dataclasses import dataclass\nfrom neighbour_of_mine import SUFFIX\n"
-        "@dataclass\nclass Kept:\n    text: str\n"
-        "def f(frame):\n    return frame.assign(a=Kept('x' + SUFFIX).text)\n"
+        "@dataclass\nclass Word:\n    text: str\n"
+        "def f(frame):\n    return frame.assign(a=Word('x' + SUFFIX).text)\n"
     )
     script = (
         "import pathlib, sys, pandas\nfrom persado.pipeline.rows.user_function import load_transform\n"
@@ -65,7 +65,7 @@ def test_a_module_may_have_neighbours_and_dataclasses_and_lie_in_a_folder(tmp_pa
     assert (done.stdout, done.stderr) == ("x!\n", "")
 
 
-def test_a_configuration_outside_include_finds_airflows_include(
+def test_a_configuration_outside_of_include_also_searches_airflows_include(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "home" / "include").mkdir(parents=True)
@@ -76,13 +76,13 @@ def test_a_configuration_outside_include_finds_airflows_include(
     assert load_transform("far:f", tmp_path)(pd.DataFrame()) == "beside"
 
 
-def test_the_examples_of_the_docs(tmp_path: Path) -> None:
+def test_the_examples_in_the_docs_work(tmp_path: Path) -> None:
     docs = (REPO / "docs" / "rows.md").read_text()
     (tmp_path / "my_transforms.py").write_text(re.findall(r"```python\n(.*?)```", docs, re.DOTALL)[0])
     function = load_transform("my_transforms:shorten_names", tmp_path)
     batch = pa.RecordBatch.from_pydict({"name": ["Ann", None]})
-    [made_of_it] = transformed(Rows(("name",), iter([batch]), "dbapi"), function, "m:f").batches
-    assert made_of_it.to_pydict() == {"name": ["A", None]}
+    [result] = transformed(Rows(("name",), iter([batch]), "dbapi"), function, "m:f").batches
+    assert result.to_pydict() == {"name": ["A", None]}
 
     columns, contract = (yaml.safe_load(text) for text in re.findall(r"```yaml\n(.*?)```", docs, re.DOTALL))
     assert DataTemplate.model_validate({"destination": "persado", **columns}).columns is not None

@@ -1,4 +1,4 @@
-"""A user's own function over the rows: what it gets, what it may give, and what is told when it fails."""
+"""A user's function over the rows: its input, its valid results, and the errors if it fails."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ SECRET = "jane.doe@example.com"
 
 
 def sent(function: Any, sql: str, tmp_path: Path, **given: Any) -> str:
-    """Give the file that a query in DuckDB makes through a function, written as the body of `f(frame)`."""
+    """Return the file of a query in DuckDB with a function, written as the body of `f(frame)`."""
     with duckdb.connect() as connection:
-        return made(function, sql, tmp_path, connection, **given)
+        return sent_from(function, sql, tmp_path, connection, **given)
 
 
-def made(function: Any, sql: str, tmp_path: Path, connection: Any, **given: Any) -> str:
-    """Give the file that a query in any database makes through a function."""
+def sent_from(function: Any, sql: str, tmp_path: Path, connection: Any, **given: Any) -> str:
+    """Return the file of a query in any database with a function."""
     (tmp_path / "mine.py").write_text(
         "import datetime, decimal\nimport numpy as np\nimport pandas as pd\nimport pyarrow as pa\n"
         f"def f(frame):\n{textwrap.indent(textwrap.dedent(function), '    ')}\n"
@@ -46,11 +46,11 @@ def made(function: Any, sql: str, tmp_path: Path, connection: Any, **given: Any)
 
 
 def rows(*batches: list[Any]) -> Rows:
-    """Give a result of one column in several batches."""
+    """Return a result of one column in several batches."""
     return Rows(("a",), iter([pa.RecordBatch.from_pydict({"a": batch}) for batch in batches]), "dbapi")
 
 
-def test_the_function_gets_arrow_backed_types_and_what_it_leaves_alone_stays_exact(tmp_path: Path) -> None:
+def test_the_function_gets_arrow_backed_types_and_unchanged_values_stay_exact(tmp_path: Path) -> None:
     sql = """SELECT 9007199254740993 AS big, NULL::BIGINT AS none, '007' AS zeros, 1.10::DECIMAL(9, 2) AS n,
         TIMESTAMPTZ '2026-03-05 01:02:03+01' AS t, true AS b, [1, 2] AS l, 0.1::DOUBLE AS f"""
     with duckdb.connect() as connection, formatted_text(connection, sql, RowSpec(), settings()) as text:
@@ -62,7 +62,7 @@ def test_the_function_gets_arrow_backed_types_and_what_it_leaves_alone_stays_exa
 @pytest.mark.parametrize(
     ("expression", "expected"),
     [
-        ("[1, None]", ["1", ""]),  # pandas itself makes floats of them
+        ("[1, None]", ["1", ""]),  # pandas converts these to floats
         ("pd.array([9007199254740993, None], dtype='Int64')", ["9007199254740993", ""]),
         ("pd.array([True, None], dtype='boolean')", ["true", ""]),
         ("['007', None]", ["007", ""]),
@@ -84,14 +84,14 @@ def test_the_function_gets_arrow_backed_types_and_what_it_leaves_alone_stays_exa
         ("pd.array([[1, 2], None], dtype=pd.ArrowDtype(pa.list_(pa.int64())))", ['"[1,2]"', ""]),
     ],
 )
-def test_what_it_makes_obeys_the_rules_of_values(tmp_path: Path, expression: str, expected: list[str]) -> None:
-    # A column beside it keeps a row with NULL alone from being an empty line.
+def test_new_values_have_the_usual_text(tmp_path: Path, expression: str, expected: list[str]) -> None:
+    # With a second column, a row with NULL is not an empty line.
     text = sent(f"return pd.DataFrame({{'x': {expression}, 'y': [0, 0]}})", "SELECT 1", tmp_path)
     whole = "1.0" if expression == "[1, None]" else expected[0]
     assert text.split("\n") == ["x,y", f"{whole},0", f"{expected[1]},0", ""]
 
 
-def test_rows_may_be_dropped_and_added_and_columns_made(tmp_path: Path) -> None:
+def test_rows_may_be_dropped_and_added_and_columns_created(tmp_path: Path) -> None:
     function = """
         frame = frame[frame["i"].isin([1, 3])]
         frame["twice"] = frame["i"] * 2
@@ -101,11 +101,11 @@ def test_rows_may_be_dropped_and_added_and_columns_made(tmp_path: Path) -> None:
     assert text == "T\n2\n6\n6\n"
 
 
-def test_without_rows_it_gets_an_empty_frame(tmp_path: Path) -> None:
+def test_the_function_gets_an_empty_frame_for_an_empty_result(tmp_path: Path) -> None:
     assert sent("frame['b'] = frame['a']\nreturn frame", "SELECT 1 AS a LIMIT 0", tmp_path) == "a,b\n"
 
 
-def test_the_contract_looks_at_what_it_made(tmp_path: Path) -> None:
+def test_the_contract_checks_the_result_of_the_function(tmp_path: Path) -> None:
     contract = Contract.model_validate({"columns": [{"name": "a", "type": "integer"}]})
     with pytest.raises(Exception, match=r"column 'a': expected a whole number, 1 row\(s\) differ, such as 1"):
         sent("frame['a'] = 'x'\nreturn frame", "SELECT 1 AS a", tmp_path, contract=contract)
@@ -120,17 +120,17 @@ def test_the_contract_looks_at_what_it_made(tmp_path: Path) -> None:
         ("return frame['a']", "expected a DataFrame with text as column names, got Series"),
         ("yield frame", "expected a DataFrame with text as column names, got generator"),
         ("return pd.DataFrame({1: [1]})", "expected a DataFrame with text as column names, got names of type int"),
-        ("return frame[[]]", "expected a DataFrame with columns, got one without any"),
+        ("return frame[[]]", "expected a DataFrame with columns, got one without columns"),
         (
             "return pd.concat([frame, frame], axis=1)",
-            "expected a DataFrame whose columns differ in name, got several named a",
+            "expected a DataFrame with unique column names, got several named a",
         ),
         ("raise SystemExit(frame['a'].iloc[0])", "it raised SystemExit at mine.py:6"),
         ("return frame.map(lambda value: int(value))", "it raised ValueError at mine.py:6"),
         ("return f(frame, 1)", "it raised TypeError at mine.py:6"),
     ],
 )
-def test_a_failure_names_function_and_batch_and_no_value(tmp_path: Path, function: str, problem: str) -> None:
+def test_the_error_names_function_and_batch_but_no_value(tmp_path: Path, function: str, problem: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         sent(function, f"SELECT '{SECRET}' AS a", tmp_path)
     assert str(caught.value) == f"transform mine:f, batch 1 (from row 1): {problem}"
@@ -138,7 +138,7 @@ def test_a_failure_names_function_and_batch_and_no_value(tmp_path: Path, functio
     assert caught.value.__cause__ is None
 
 
-def test_a_later_batch_is_named_with_its_first_row() -> None:
+def test_the_error_names_a_later_batch_with_its_first_row() -> None:
     def fails_later(frame: pd.DataFrame) -> pd.DataFrame:
         if 3 in frame["a"].to_list():
             raise KeyError(SECRET)
@@ -149,27 +149,27 @@ def test_a_later_batch_is_named_with_its_first_row() -> None:
         list(result.batches)
 
 
-def test_the_function_gets_batches_of_one_size_however_the_driver_cuts_them() -> None:
+def test_the_function_gets_batches_of_one_size_whatever_the_driver_returns() -> None:
     seen: list[int] = []
 
-    def look(frame: pd.DataFrame) -> pd.DataFrame:
+    def record(frame: pd.DataFrame) -> pd.DataFrame:
         seen.append(len(frame))
         return frame
 
-    made = transformed(rows([None], [1], *[[2] * 3_000] * 5, list(range(8_000))), look, "m:f")
-    values = [value for batch in made.batches for value in batch.column(0).to_pylist()]
+    result = transformed(rows([None], [1], *[[2] * 3_000] * 5, list(range(8_000))), record, "m:f")
+    values = [value for batch in result.batches for value in batch.column(0).to_pylist()]
     assert seen == [10_000, 10_000, 3_002]
     assert values == [None, 1, *[2] * 15_000, *range(8_000)]
 
 
-def test_large_values_make_smaller_batches() -> None:
+def test_batches_of_large_values_are_smaller() -> None:
     seen: list[int] = []
 
-    def look(frame: pd.DataFrame) -> pd.DataFrame:
+    def record(frame: pd.DataFrame) -> pd.DataFrame:
         seen.append(len(frame))
         return frame
 
-    list(transformed(rows(*[["x" * 1_000_000] * 20] * 5), look, "m:f").batches)
+    list(transformed(rows(*[["x" * 1_000_000] * 20] * 5), record, "m:f").batches)
     assert max(seen) <= 40
     assert sum(seen) == 100
 
@@ -195,7 +195,7 @@ DATABASES: dict[str, Any] = {
         ("frame['decimal'].fillna(0) * 2", "0.00"),
     ],
 )
-def test_columns_can_be_reckoned_with_whatever_is_in_them(
+def test_functions_can_calculate_with_columns_of_any_content(
     tmp_path: Path, database: str, expression: str, expected: str
 ) -> None:
     sql = """SELECT CAST(1.10 AS NUMERIC(9,2)) AS n, CAST(3 AS INTEGER) AS i, CAST(NULL AS VARCHAR(9)) AS s,
@@ -204,10 +204,10 @@ def test_columns_can_be_reckoned_with_whatever_is_in_them(
     knows_types = database != "sqlite"
     for query, file in ((sql, f"x,y\n{expected},y\n"), (f"{sql} WHERE 1 = 0", "x,y\n")):
         if "fillna(0)" in expression and not knows_types:
-            continue  # SQLite tells no types: what is NULL alone comes as text
+            continue  # SQLite reports no types, so a column with NULL only is text
         with DATABASES[database]() as connection:
-            text = made(function, query, tmp_path, connection)
-        if knows_types and expression != "frame['n'] / 4":  # Arrow and SQLite have their own number of digits
+            text = sent_from(function, query, tmp_path, connection)
+        if knows_types and expression != "frame['n'] / 4":  # the number of digits differs between Arrow and SQLite
             assert text == file
         else:
             assert text.count("\n") == file.count("\n")
@@ -221,7 +221,7 @@ def test_every_batch_must_have_the_same_columns() -> None:
         list(result.batches)
 
 
-def test_names_that_a_function_makes_of_values_are_not_told(tmp_path: Path) -> None:
+def test_column_names_derived_from_values_are_not_shown(tmp_path: Path) -> None:
     pivot = "return frame.assign(b=1).pivot(columns='a', values='b')"
     wanted = [{"name": "b"}]
     contract = Contract.model_validate({"columns": wanted})
@@ -237,24 +237,24 @@ def test_names_that_a_function_makes_of_values_are_not_told(tmp_path: Path) -> N
     assert SECRET not in str(mismatch.value)
 
 
-def test_a_value_without_text_is_named_by_row_and_column(tmp_path: Path) -> None:
+def test_the_error_for_a_value_without_text_has_row_and_column(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="row 2, column 'a': ") as caught:
         sent("frame['a'] = [0, object()]\nreturn frame", "SELECT i AS a FROM range(2) t(i)", tmp_path)
     assert "object at" not in str(caught.value)
 
 
-def test_all_of_sqlites_types_in_one_column_come_as_text() -> None:
+def test_a_column_of_mixed_types_in_sqlite_becomes_text() -> None:
     from persado.pipeline.extract.engines import extract
 
     seen: list[Any] = []
 
-    def look(frame: pd.DataFrame) -> pd.DataFrame:
+    def record(frame: pd.DataFrame) -> pd.DataFrame:
         seen.extend(frame["a"].to_list())
         return frame
 
     with sqlite3.connect(":memory:") as connection:
         sql = "SELECT * FROM (SELECT 1 AS a UNION ALL SELECT 'x' UNION ALL SELECT 2.5)"
         with extract(connection, sql) as result:
-            list(transformed(result, look, "m:f").batches)
+            list(transformed(result, record, "m:f").batches)
     connection.close()
     assert seen == ["1", "x", "2.5"]

@@ -1,4 +1,4 @@
-"""The stage area: private, complete or not there, swept by age; on local disks and in object storage."""
+"""The stage area, on local disks and in object storage: private, with complete files only, swept by age."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def age(root: Any, delivery: str, seconds: float) -> None:
                 file.modified = type(file.modified).fromtimestamp(then, tz=file.modified.tzinfo)
 
 
-def test_what_is_written_is_read_by_another(root: Any) -> None:
+def test_a_file_is_read_by_another_stage_area(root: Any) -> None:
     content = os.urandom(3_000_000)
     artifact = put(StageArea(root, "one"), "format-0000001", content)
     assert artifact.model_dump() == {
@@ -87,7 +87,7 @@ def test_a_file_appears_when_it_is_complete(root: Any) -> None:
     assert names(root) == {"one/extract"}
 
 
-def test_a_stage_that_fails_leaves_nothing_under_the_name(root: Any) -> None:
+def test_a_stage_that_fails_leaves_no_file_under_the_name(root: Any) -> None:
     area = StageArea(root, "one")
     with pytest.raises(TypeError), area.create("extract") as sink:
         sink.write(b"half" + None)  # type: ignore[operator]  # fails
@@ -96,25 +96,25 @@ def test_a_stage_that_fails_leaves_nothing_under_the_name(root: Any) -> None:
     assert names(root) == {"one/extract"}
 
 
-def test_a_file_that_is_gone_or_short(root: Any) -> None:
+def test_a_missing_or_short_file_is_refused(root: Any) -> None:
     area = StageArea(root, "one")
     artifact = put(area, "extract", b"12345")
     (root / "one" / "extract").write_bytes(b"123")
     with pytest.raises(ConfigurationError, match=r"expected a file of 5 bytes .*, but it has 3 bytes"):
         area.open(artifact)
     area.remove()
-    with pytest.raises(ConfigurationError, match=r"it is not there.*Clear the run from its first task on") as caught:
+    with pytest.raises(ConfigurationError, match=r"it is missing.*Clear the run from its first task on") as caught:
         area.open(artifact)
     assert str(caught.value).startswith(str(root / "one" / "extract"))
 
 
-def test_an_empty_file(root: Any) -> None:
+def test_an_empty_file_is_read(root: Any) -> None:
     artifact = put(StageArea(root, "one"), "format", b"")
     with StageArea(root, "one").open(artifact) as file:
         assert file.read() == b""
 
 
-def test_removing_takes_one_delivery_only(root: Any) -> None:
+def test_remove_deletes_the_files_of_one_delivery_only(root: Any) -> None:
     for delivery in ("one", "two"):
         put(StageArea(root, delivery), "extract")
     StageArea(root, "one").remove()
@@ -122,7 +122,7 @@ def test_removing_takes_one_delivery_only(root: Any) -> None:
     assert names(root) == {"two/extract"}
 
 
-def test_sweeping_takes_what_is_old_only(root: Any) -> None:
+def test_sweep_removes_old_deliveries_only(root: Any) -> None:
     for delivery in ("old", "young", "mixed", "mine"):
         put(StageArea(root, delivery), "extract")
     for delivery in ("old", "mixed", "mine"):
@@ -132,11 +132,11 @@ def test_sweeping_takes_what_is_old_only(root: Any) -> None:
     assert names(root) == {"young/extract", "mixed/extract", "mixed/format", "mine/extract"}
 
 
-def test_sweeping_where_nothing_is(root: Any) -> None:
+def test_sweep_accepts_a_missing_folder(root: Any) -> None:
     StageArea(root, "one").sweep(3 * DAY)
 
 
-def test_what_has_no_known_age_is_not_swept(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sweep_leaves_files_of_unknown_age(monkeypatch: pytest.MonkeyPatch) -> None:
     def unknown(self: MemoryFileSystem, path: str) -> None:
         raise NotImplementedError
 

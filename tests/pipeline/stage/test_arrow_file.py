@@ -1,4 +1,4 @@
-"""Record batches in a file: whatever types a later batch brings."""
+"""Record batches in a file, with types that change between batches."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def batch(**columns: object) -> pa.RecordBatch:
         [batch(a=pa.array([], pa.int64()), b=pa.array([], pa.string()))],
     ],
 )
-def test_what_is_written_is_read(batches: list[pa.RecordBatch], tmp_path: Path) -> None:
+def test_batches_are_read_as_written(batches: list[pa.RecordBatch], tmp_path: Path) -> None:
     path = tmp_path / "extract"
     with path.open("wb") as sink:
         writer = ArrowWriter(sink, ["a", "b"])
@@ -42,7 +42,7 @@ def test_what_is_written_is_read(batches: list[pa.RecordBatch], tmp_path: Path) 
         assert list(found) == batches
 
 
-def test_every_type_of_duckdb() -> None:
+def test_every_type_of_duckdb_is_stored() -> None:
     sink = io.BytesIO()
     with duckdb.connect() as connection, extract(connection, "FROM test_all_types()") as rows:
         writer = ArrowWriter(sink, rows.columns)

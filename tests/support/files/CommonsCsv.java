@@ -16,8 +16,8 @@ import org.apache.commons.csv.CSVRecord;
 import org.apache.commons.csv.QuoteMode;
 
 /**
- * Reads and writes delimited text with Apache Commons CSV, as commons_csv.py asks on standard input: job after job,
- * until one is null. A text is its length in bytes (-1 for null), then its UTF-8.
+ * Reads and writes delimited text with Apache Commons CSV. commons_csv.py sends the jobs on standard input; null ends
+ * them. A text is sent as its length in bytes (-1 for null), followed by its UTF-8.
  */
 public class CommonsCsv {
     public static void main(String[] arguments) throws IOException {

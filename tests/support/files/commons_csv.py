@@ -1,4 +1,4 @@
-"""Apache Commons CSV itself, in one Java process for many files."""
+"""Apache Commons CSV, in one Java process for many files."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from persado.settings.models.effective import Settings
 
 Row = list[str | None]
 
-_JAR = Path("/usr/share/java/commons-csv.jar")  # of Debian's libcommons-csv-java
+_JAR = Path("/usr/share/java/commons-csv.jar")  # from Debian's libcommons-csv-java
 _PROGRAM = Path(__file__).with_name("CommonsCsv.java")
 _MODES = {
     "all": "ALL",
@@ -49,55 +49,51 @@ class WriteJob:
 
 
 def run(reads: Sequence[ReadJob], writes: Sequence[WriteJob]) -> tuple[list[list[Row]], list[str]]:
-    """
-    Read and write.
-
-    :return: the rows of each file, and the text of each table
-    """
-    asked = io.BytesIO()
+    """Return the rows of each file to read, and the text of each table to write."""
+    request = io.BytesIO()
     for read in reads:
-        _write(asked, "read")
-        # Only where it thinks of this mode does it look whether a value that equals NULL was quoted.
-        _write_format(asked, read.settings, "NONE" if read.settings.quote_mode == "none" else "ALL_NON_NULL")
-        _write(asked, read.text)
+        _write(request, "read")
+        # Only in this mode does it check whether a value that equals NULL was quoted.
+        _write_format(request, read.settings, "NONE" if read.settings.quote_mode == "none" else "ALL_NON_NULL")
+        _write(request, read.text)
     for write in writes:
-        _write(asked, "write")
-        _write_format(asked, write.settings, _MODES[write.settings.quote_mode])
-        _write_rows(asked, write.rows)
-    _write(asked, None)
-    done = subprocess.run(["java", "-cp", _JAR, _PROGRAM], input=asked.getvalue(), capture_output=True, check=False)
+        _write(request, "write")
+        _write_format(request, write.settings, _MODES[write.settings.quote_mode])
+        _write_rows(request, write.rows)
+    _write(request, None)
+    done = subprocess.run(["java", "-cp", _JAR, _PROGRAM], input=request.getvalue(), capture_output=True, check=False)
     if done.returncode:
         raise RuntimeError(done.stderr.decode())
-    told = io.BytesIO(done.stdout)
-    tables = [[[_read(told) for _ in range(_int(told))] for _ in range(_int(told))] for _ in reads]
-    return tables, [_read(told) or "" for _ in writes]
+    response = io.BytesIO(done.stdout)
+    tables = [[[_read(response) for _ in range(_int(response))] for _ in range(_int(response))] for _ in reads]
+    return tables, [_read(response) or "" for _ in writes]
 
 
-def _write_format(asked: io.BytesIO, settings: Settings, mode: str) -> None:
+def _write_format(request: io.BytesIO, settings: Settings, mode: str) -> None:
     escape = None if settings.escape_character == '"' else settings.escape_character
     for text in (settings.field_delimiter, escape, mode, settings.null_text, LINE_ENDINGS[settings.line_ending]):
-        _write(asked, text)
+        _write(request, text)
 
 
-def _write_rows(asked: io.BytesIO, rows: Sequence[Sequence[str | Number | None]]) -> None:
-    asked.write(struct.pack(">i", len(rows)))
+def _write_rows(request: io.BytesIO, rows: Sequence[Sequence[str | Number | None]]) -> None:
+    request.write(struct.pack(">i", len(rows)))
     for row in rows:
-        asked.write(struct.pack(">i", len(row)))
+        request.write(struct.pack(">i", len(row)))
         for value in row:
-            asked.write(struct.pack(">?", isinstance(value, Number)))
-            _write(asked, value.text if isinstance(value, Number) else value)
+            request.write(struct.pack(">?", isinstance(value, Number)))
+            _write(request, value.text if isinstance(value, Number) else value)
 
 
-def _write(asked: io.BytesIO, text: str | None) -> None:
+def _write(request: io.BytesIO, text: str | None) -> None:
     data = b"" if text is None else text.encode()
-    asked.write(struct.pack(">i", -1 if text is None else len(data)) + data)
+    request.write(struct.pack(">i", -1 if text is None else len(data)) + data)
 
 
-def _read(told: io.BytesIO) -> str | None:
-    length = _int(told)
-    return None if length < 0 else told.read(length).decode()
+def _read(response: io.BytesIO) -> str | None:
+    length = _int(response)
+    return None if length < 0 else response.read(length).decode()
 
 
-def _int(told: io.BytesIO) -> int:
-    (number,) = struct.unpack(">i", told.read(4))
+def _int(response: io.BytesIO) -> int:
+    (number,) = struct.unpack(">i", response.read(4))
     return int(number)

@@ -1,4 +1,4 @@
-"""Contents to encode as files and archives, and Python's own way to decode them."""
+"""Contents to encode as files and archives, and functions to decode them with Python's libraries."""
 
 import gzip
 import io
@@ -38,7 +38,7 @@ def write(
 
 
 def decode(done: bytes, encoding: Encoding) -> dict[str, bytes]:
-    """Decode with Python; a lone member is called "a"."""
+    """Decode with Python; without an archive, the member is named "a"."""
     if encoding == "none":
         return {"a": done}
     if encoding == "gzip":

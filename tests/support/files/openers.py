@@ -1,4 +1,4 @@
-"""The programs that receivers use: they unpack archives and open OpenPGP messages, and know nothing of this project."""
+"""The independent programs that receivers use to unpack archives and open OpenPGP messages."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from pathlib import Path
 
 
 def run(*command: str | Path, cwd: Path | None = None) -> bytes:
-    """Run a program in a UTF-8 locale; give its output."""
+    """Run a program in a UTF-8 locale; return its output."""
     environment = {**os.environ, "LC_ALL": "C.UTF-8"}
     return subprocess.run(command, cwd=cwd, check=True, capture_output=True, input=b"", env=environment).stdout
 
 
 def unpacked(archive: Path, encoding: str) -> dict[str, bytes]:
-    """Unpack with the program of the format; the order is the archive's."""
+    """Unpack with the program for the format; return the members in the order of the archive."""
     folder = archive.with_name(f"{archive.name}.unpacked")
     folder.mkdir()
     if encoding == "zip":
@@ -28,7 +28,7 @@ def unpacked(archive: Path, encoding: str) -> dict[str, bytes]:
 
 
 def opened(program: str, private: str, message: bytes, folder: Path, *options: str) -> bytes:
-    """What sq or rnp makes of a message with the receiver's private key; it fails if the program refuses it."""
+    """Decrypt a message with sq or rnp and the receiver's private key; fail if the program refuses it."""
     key, file, result = folder / "private.asc", folder / "message", folder / "clear"
     result.unlink(missing_ok=True)
     key.write_text(private)

@@ -1,4 +1,4 @@
-"""OpenPGP as tests want it: keys made on the spot by gpg, messages, and what gpg says about them."""
+"""OpenPGP for tests: keys created by gpg, messages, and gpg's reports about them."""
 
 import io
 import re
@@ -16,7 +16,7 @@ LONG_AGO = "20200101T000000"
 
 
 class KeyMaker:
-    """A GnuPG home of the receiver's (or the sender's), where keys are made and messages opened."""
+    """A GnuPG home of the receiver or the sender, in which keys are created and messages opened."""
 
     def __init__(self, home: GnuPGHome) -> None:
         self.home = home
@@ -50,7 +50,7 @@ class KeyMaker:
 
 
 def running(folder: str | Path) -> dict[int, list[str]]:
-    """The processes whose command line names the folder."""
+    """Return the processes whose command line contains the folder."""
     found = {}
     for process in Path("/proc").iterdir():
         if process.name.isdigit():

@@ -1,4 +1,4 @@
-"""Values of every type in PostgreSQL, rows of random ones, and settings in which to write them."""
+"""Values of every type in PostgreSQL, random rows, and settings to write them with."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ SETTINGS: list[dict[str, Any]] = [
 
 
 def rows(type_: str, values: list[str]) -> str:
-    """Give a query of some values and a NULL, twice, with another column between."""
+    """Return a query of some values and a NULL, in two columns with another column between them."""
     union = " UNION ALL ".join(f"SELECT CAST({value} AS {type_}) AS x" for value in [*values, "NULL"])
     return f"SELECT x AS \"X, x\", 'é' AS b, x AS c FROM ({union}) AS t"
 

@@ -1,4 +1,4 @@
-"""Other programs that read delimited text: each gets a file and its settings, and gives the rows."""
+"""Other programs that read delimited text: each gets a file and its settings, and returns the rows."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Row = list[str | None]
 
 
 def escape_of(given: Settings) -> str | None:
-    """Give the character that escapes, if it is not the quote itself."""
+    """Return the escape character, unless it is the quote."""
     return None if given.escape_character == '"' else given.escape_character
 
 

@@ -1,8 +1,7 @@
-"""SQL that PostgreSQL and DuckDB both understand, and the one text that it has to become."""
+"""SQL expressions that PostgreSQL and DuckDB both accept, and the expected text of each."""
 
 from __future__ import annotations
 
-# SQL that PostgreSQL and DuckDB both understand, and the one text that it has to become.
 IN_BOTH = {
     "NULL": None,
     "NULL::int": None,

@@ -1,4 +1,4 @@
-"""Run the tabular half of the pipeline: a query's rows as text, and as a file."""
+"""Run the tabular part of the pipeline: from a query to the text of its rows, and to a file."""
 
 from __future__ import annotations
 
@@ -14,36 +14,36 @@ from persado.settings.models.effective import Settings
 
 
 def settings(**given: Any) -> Settings:
-    """Give effective settings, with a name for the file."""
+    """Return effective settings, with a name for the file."""
     return Settings.model_validate({"filename_template": "table.csv", "allow_unescaped": True, **given})
 
 
 def rows_of(connection: Any, sql: str, nan_text: str | None = None) -> list[tuple[str | None, ...]]:
-    """Run a query and give the text of each value, row by row."""
+    """Run a query and return the text of each value, row by row."""
     return [row for rows in _texts_by_batch(connection, sql, nan_text) for row in rows]
 
 
 def cell_of(connection: Any, expression: str, nan_text: str | None = None) -> str | None:
-    """Give the text of one SQL expression."""
+    """Return the text of one SQL expression."""
     ((found,),) = rows_of(connection, f"SELECT {expression} AS x", nan_text)
     return found
 
 
 def file_of(connection: Any, sql: str, **given: Any) -> bytes:
-    """Run a query and give the file."""
+    """Run a query and return the file."""
     wanted = settings(**given)
     with extract(connection, sql, nan_text=wanted.nan_text) as rows:
         return b"".join(text for _, _, text in parts(rows.batches, rows.columns, wanted))
 
 
 def table(*columns: Any, **named: Any) -> pa.RecordBatch:
-    """Make a batch of lists or arrays; unnamed columns are called a, b, c…"""
+    """Return a batch of lists or arrays; unnamed columns are named a, b, c…"""
     named = {chr(ord("a") + position): column for position, column in enumerate(columns)} | named
     return pa.RecordBatch.from_pydict(named)
 
 
 def file_of_batch(batch: pa.RecordBatch, **given: Any) -> bytes:
-    """Write one batch as a file."""
+    """Return one batch as a file."""
     return b"".join(text for _, _, text in parts([batch], batch.schema.names, settings(**given)))
 
 

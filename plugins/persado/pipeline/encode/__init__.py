@@ -1,1 +1,1 @@
-"""Encode: compress the text, or put it into an archive."""
+"""Encode: compress the text or put it into an archive."""

@@ -1,9 +1,9 @@
 """
-The containers that an encoding writes: a single stream or tar; zip has a module of its own.
+The containers that an encoding writes: a single stream or tar. Zip is in a separate module.
 
-They write straight on, never seek back, and know neither clock nor user, so that the same members give the same bytes
-on a disk, in a pipe and on a remote site. Each has ``begin``, ``write`` and ``end`` for a member and ``finish`` for
-the whole; what lacks its ``finish`` is a truncated file, and readers say so.
+Containers write sequentially and never seek. They use neither the clock nor the user, so the same members produce the
+same bytes on a disk, in a pipe and on a remote site. Each has ``begin``, ``write`` and ``end`` for a member, and
+``finish`` for the whole file. Without ``finish`` the file is truncated, and readers report it.
 """
 
 from __future__ import annotations
@@ -18,27 +18,23 @@ Write = Callable[[bytes], object]
 
 
 class Container(Protocol):
-    """How members become one file."""
+    """Writes members into one file."""
 
     def begin(self, name: str, size: int | None) -> None:
         """Begin a member; its size, if known, is exact."""
 
     def write(self, data: bytes) -> None:
-        """Take the member's next bytes."""
+        """Write the member's next bytes."""
 
     def end(self) -> None:
         """End the member."""
 
     def finish(self) -> None:
-        """Write what makes the file complete."""
+        """Complete the file."""
 
 
 class Single:
-    """
-    No container: exactly one member, and nothing of its name.
-
-    :param write: takes the bytes.
-    """
+    """No container: exactly one member, whose name is not stored."""
 
     def __init__(self, write: Write) -> None:
         self._write = write
@@ -51,25 +47,23 @@ class Single:
             raise ValueError(f"{name!r} is the second member, but this encoding holds one; use zip, tar or tgz")
 
     def write(self, data: bytes) -> None:
-        """Pass on the bytes."""
+        """Pass the bytes on."""
         self._write(data)
 
     def end(self) -> None:
         """End the only member."""
 
     def finish(self) -> None:
-        """Make sure that there was a member."""
+        """Check that there was a member."""
         if not self._members:
             raise ValueError("this encoding holds one member, and none was written")
 
 
 class Gzip:
     """
-    A container inside a gzip stream, whose header holds neither a name nor a time.
+    A container inside a gzip stream. The gzip header has neither a name nor a time.
 
-    :param write: takes the bytes
-    :param compression: how to compress
-    :param container: makes the container inside
+    :param container: creates the container inside
     """
 
     def __init__(self, write: Write, compression: Compression, container: Callable[[Write], Container]) -> None:
@@ -100,18 +94,14 @@ class Gzip:
 
 
 class Tar:
-    """
-    A POSIX tar file, with an extended (pax) header only for names and sizes that the plain one cannot hold.
-
-    :param write: takes the bytes.
-    """
+    """A POSIX tar file, with an extended (pax) header only for names and sizes that do not fit the plain one."""
 
     def __init__(self, write: Write) -> None:
         self._write = write
         self._offset = 0
 
     def begin(self, name: str, size: int | None) -> None:
-        """Write the member's header, which holds the size, so that it must be known."""
+        """Write the member's header. It contains the size, so the size must be known."""
         if size is None:
             raise ValueError(f"the size of {name!r} must be known before it goes into a tar file")
         info = tarfile.TarInfo(name)  # owned by 0:0 without names, mode 0644, time 0
@@ -119,15 +109,15 @@ class Tar:
         self._put(info.tobuf(tarfile.PAX_FORMAT, "utf-8", "strict"))
 
     def write(self, data: bytes) -> None:
-        """Pass on the bytes."""
+        """Pass the bytes on."""
         self._put(data)
 
     def end(self) -> None:
-        """Fill up the last block."""
+        """Pad the last block."""
         self._put(bytes(-self._offset % tarfile.BLOCKSIZE))
 
     def finish(self) -> None:
-        """Write the end mark, and fill up the last record as GNU tar does."""
+        """Write the end mark and pad the last record as GNU tar does."""
         self._put(bytes(2 * tarfile.BLOCKSIZE))
         self._put(bytes(-self._offset % tarfile.RECORDSIZE))
 

@@ -1,8 +1,7 @@
 """
-Encode: gzip, zip, tar and tgz, written in one go, and the same byte for byte for the same members.
+Encode: gzip, zip, tar and tgz, written sequentially. The same members always produce the same bytes.
 
-When anything fails on the way, the file stays without the end that its format demands, so that no reader takes it for
-a complete one.
+After a failure the file lacks the end that its format requires, so no reader takes it for a complete file.
 """
 
 from __future__ import annotations
@@ -27,17 +26,15 @@ def encoded(
     sink: Sink, encoding: Encoding, *, compression: Compression = STANDARD, zip64: bool = False
 ) -> Iterator[Encoder]:
     """
-    Encode the members that are written inside the block, and write that to the sink.
+    Encode the members that are written inside the block, and write the result to the sink.
 
-    The sink is only ever written to, straight on, and left open. Inside gzip, zip and tar are no time (but zip's first
-    day, 1980-01-01), no owner and no name but the members'. A zip member needs no size beforehand: it may grow over
-    4 GiB, and only then takes the 64-bit fields (Zip64) that some readers do not know.
+    The sink is written sequentially and left open. The output has no time (zip: always 1980-01-01, its earliest date),
+    no owner and no names except the members'. The size of a zip member need not be known in advance. A member of 4 GiB
+    or more uses the 64-bit fields (Zip64), which some readers do not support.
 
-    :param sink: takes the encoded bytes.
-    :param encoding: ``none`` and ``gzip`` hold one member, the others any number.
-    :param compression: how to compress.
-    :param zip64: use zip's 64-bit fields even where the short ones would do.
-    :raises ValueError: if the members do not fit the encoding.
+    :param encoding: ``none`` and ``gzip`` hold one member, the others any number
+    :param zip64: use zip's 64-bit fields even if the 32-bit ones would do
+    :raises ValueError: if the members do not fit the encoding
     """
     encoder = Encoder(FORMATS[encoding].container(sink.write, compression, zip64))
     yield encoder
@@ -45,11 +42,7 @@ def encoded(
 
 
 class Encoder:
-    """
-    What :func:`encoded` gives: takes one member after the other.
-
-    :param container: how they become one file.
-    """
+    """Writes one member after the other; created by :func:`encoded`."""
 
     def __init__(self, container: Container) -> None:
         self._container = container
@@ -61,9 +54,10 @@ class Encoder:
         """
         Write a member into the yielded file.
 
-        :param name: its name inside the archive; ``none`` and ``gzip`` keep no name.
-        :param size: how many bytes it will have. tar and tgz must know; for the others it is checked, if given.
-        :raises ValueError: if the name was used, another member is not finished, or the size is missing or wrong.
+        :param name: its name inside the archive; ``none`` and ``gzip`` do not store it
+        :param size: its size in bytes; required for tar and tgz, and checked if given
+        :raises ValueError: if the name is empty or already used, another member is not finished, or the size is
+            missing or wrong
         """
         if self._unfinished is not None:
             raise ValueError(f"{name!r} cannot begin: {self._unfinished!r} was not finished")
@@ -82,9 +76,9 @@ class Encoder:
 
     def finish(self) -> None:
         """
-        Complete the file; :func:`encoded` does it.
+        Complete the file; :func:`encoded` calls this.
 
-        :raises ValueError: if a member is missing or broke off.
+        :raises ValueError: if a member is missing or unfinished
         """
         if self._unfinished is not None:
             raise ValueError(f"{self._unfinished!r} was not finished")
@@ -92,7 +86,7 @@ class Encoder:
 
 
 class _Member(io.BufferedIOBase):
-    """The file that a member is written into. Closing it early, as a wrapper may do, ends nothing."""
+    """The file that a member is written into. Closing it early, as a wrapper may do, does not end the member."""
 
     def __init__(self, container: Container) -> None:
         super().__init__()

@@ -1,7 +1,7 @@
 """
-The encodings, one row each: nothing else in the project asks what an encoding is.
+The table of encodings. The rest of the project reads the properties of an encoding from here.
 
-A new encoding needs a row here, its writer, and its name in :data:`persado.settings.models.setting_values.Encoding`.
+A new encoding needs a row here, a writer, and its name in :data:`persado.settings.models.setting_values.Encoding`.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from persado.settings.models.setting_values import Encoding
 @dataclass(frozen=True, kw_only=True)
 class Format:
     """
-    What an encoding is.
+    The properties of an encoding.
 
-    :param container: makes the writer; the last argument asks for zip's 64-bit fields
-    :param extensions: the file extensions that it goes by
-    :param compresses: whether encoding takes enough time to deserve a thread of its own
+    :param container: creates the writer; the last argument selects zip's 64-bit fields
+    :param extensions: its file extensions
+    :param compresses: whether encoding takes enough time to deserve a separate thread
     :param holds_many: whether it is an archive, which holds any number of named members
     :param needs_sizes: whether a member's size must be known before its first byte is written
     """
@@ -62,7 +62,7 @@ FORMATS: Mapping[Encoding, Format] = {
     ),
 }
 
-# The longest first, so that .tar.gz goes as a whole.
+# Longest first, so that .tar.gz is removed as a whole.
 _EXTENSIONS = sorted((extension for format_ in FORMATS.values() for extension in format_.extensions), key=len)[::-1]
 
 
@@ -70,11 +70,11 @@ def member_name(file_name: str, encoding: Encoding) -> str:
     """
     Return the name of an archive's only member: ``a/2026.csv.zip`` holds ``2026.csv``.
 
-    The extension of any encoding is dropped, and ``.pgp`` before it. A name without such an extension stays as it is,
-    and so does one that is nothing but an extension.
+    Remove the folders, then ``.pgp``, then the extension of any encoding. A name without such an extension is not
+    changed, nor is a name that consists of an extension only.
 
-    :param file_name: the archive's name, which may hold sub-folders
-    :param encoding: ``none`` is not an archive: only the sub-folders are dropped
+    :param file_name: the archive's name, which may include folders
+    :param encoding: for ``none``, which is not an archive, only the folders are removed
     """
     name = file_name.rpartition("/")[2]
     if encoding == "none":

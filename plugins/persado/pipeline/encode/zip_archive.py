@@ -1,4 +1,4 @@
-"""Zip files, written straight on."""
+"""Zip files, written sequentially."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from persado.pipeline.encode.archives import Write
 from persado.pipeline.encode.compress import RAW_WINDOW, Compression, crc32
 
-_WIDE = 0xFFFFFFFF  # what needs more than 32 bits stands in zip's 64-bit fields, and this in the old ones
+_WIDE = 0xFFFFFFFF  # written into a 32-bit field when the value is in the 64-bit one
 _STREAMED, _UTF8 = 0x8, 0x800
-_EPOCH = 0x21  # 1 January 1980, the first day that zip knows
+_EPOCH = 0x21  # 1 January 1980, the earliest date in zip
 _MODE = 0o100644 << 16
 
 
@@ -27,14 +27,15 @@ class _Entry:
 
 class Zip:
     """
-    A zip file whose sizes follow the data, so that it can be written in one go.
+    A zip file whose sizes follow the data, so that it can be written sequentially.
 
-    The 64-bit fields (Zip64) are used only where they are needed, because some readers do not know them: in a member's
-    header when its size is known to need them, behind a member that turned out to, at the end of such a file.
+    Some readers do not support the 64-bit fields (Zip64), so they are used only where needed:
 
-    :param write: takes the bytes.
-    :param compression: how to compress.
-    :param zip64: use the 64-bit fields everywhere.
+    * in a member's header, if its size is known and needs them
+    * after a member that turned out to need them
+    * at the end of the file, if its size or the number of members needs them
+
+    :param zip64: use the 64-bit fields everywhere
     """
 
     def __init__(self, write: Write, compression: Compression, *, zip64: bool) -> None:
@@ -67,7 +68,7 @@ class Zip:
         entry.compressed += self._put(self._deflater.compress(data))
 
     def end(self) -> None:
-        """Write the checksum and the sizes behind the member."""
+        """Write the checksum and the sizes after the member."""
         entry = self._entries[-1]
         entry.compressed += self._put(self._deflater.flush())
         entry.wide = entry.wide or entry.size >= _WIDE or entry.compressed >= _WIDE
@@ -95,7 +96,7 @@ class Zip:
 
 
 def _format(entry: _Entry) -> tuple[int, int, int, int, int]:
-    """The version that a reader needs, the flags, the method (deflate), the time and the date."""
+    """Return the version that a reader needs, the flags, the method (deflate), the time and the date."""
     return (45 if entry.wide else 20, entry.flags, 8, 0, _EPOCH)
 
 
@@ -104,7 +105,7 @@ def _directory_entry(entry: _Entry) -> bytes:
     sizes = (_WIDE, _WIDE) if entry.wide else (entry.compressed, entry.size)
     wide = [entry.size, entry.compressed] * entry.wide + [entry.offset] * far
     extra = struct.pack(f"<HH{len(wide)}Q", 1, 8 * len(wide), *wide) if wide else b""
-    made_by = 3 << 8 | 45  # Unix, so that the mode counts
+    made_by = 3 << 8 | 45  # Unix, so that readers use the mode
     return (
         struct.pack("<4s6H3L", b"PK\1\2", made_by, *_format(entry), entry.crc, *sizes)
         + struct.pack("<5H2L", len(entry.name), len(extra), 0, 0, 0, _MODE, _WIDE if far else entry.offset)

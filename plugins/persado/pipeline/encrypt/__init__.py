@@ -1,1 +1,1 @@
-"""Encrypt: OpenPGP, done by gpg in a private home folder."""
+"""Encrypt: OpenPGP, by gpg in a private home folder."""

@@ -1,4 +1,4 @@
-"""Encrypt: bytes stream through gpg into the sink, as OpenPGP for one pinned key."""
+"""Encrypt: stream bytes through gpg into the sink, as an OpenPGP message to one pinned key."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer  # in collections.abc from Python 3.12 on
 
 _BLOCK = 1 << 20
-# Compression is the encoding's matter, and no file name goes along. The algorithms are named because an old key that
-# prefers no better ones would get Triple-DES, too weak for gigabytes, and SHA-1, which receivers refuse.
+# The encoding stage compresses, and the message contains no file name. The algorithms are explicit because gpg would
+# follow the preferences of an old key: Triple-DES, too weak for gigabytes, and SHA-1, which receivers refuse.
 _ENCRYPT = (
     *("--encrypt", "--no-encrypt-to", "--compress-algo", "none", "--set-filename", ""),
     *("--cipher-algo", "AES256", "--digest-algo", "SHA512"),
@@ -38,18 +38,17 @@ def encrypted(
     sink: Sink, key: PublicKey, *, armor: bool = False, signing: SigningKey | None = None
 ) -> Iterator[BinaryIO]:
     """
-    Encrypt what is written into the yielded file, and write that to the sink.
+    Encrypt what is written into the yielded file, and write the message to the sink.
 
-    If anything fails, gpg is killed, so that what the sink got has no valid end. An error of the block or of the sink
-    is raised as it is. The sink is left open.
+    If anything fails, gpg is killed, so the message in the sink has no valid end. Errors of the block and of the sink
+    are raised unchanged. The sink is left open.
 
-    :param sink: takes the OpenPGP message, from another thread, until the block has ended.
-    :param key: whom to encrypt to.
-    :param armor: write ASCII armour instead of binary.
-    :param signing: an own key to sign with.
-    :raises ConfigurationError: if the signing key cannot sign, or gpg refuses the public key.
-    :raises RejectedError: if what gpg wrote is not encrypted to the pinned key alone; the sink got nothing of it.
-    :raises TransientError: if gpg broke off.
+    :param sink: receives the OpenPGP message, from another thread, until the block has ended
+    :param armor: write ASCII armor instead of binary
+    :param signing: the sender's key, to sign with
+    :raises ConfigurationError: if the signing key cannot sign, or gpg refuses the public key
+    :raises RejectedError: if gpg's output is not encrypted to the pinned key alone; nothing of it reached the sink
+    :raises TransientError: if gpg stopped early
     """
     with gnupg_home(agent=signing is not None) as home:
         arguments = [*_ENCRYPT, "--recipient", f"{key.encryption_fingerprint}!"]
@@ -71,9 +70,9 @@ def encrypted(
 
 class _Gpg(io.RawIOBase):
     """
-    A running gpg: what is written here becomes its input; a thread takes its output to the sink.
+    A running gpg: writes go to its input, and a thread copies its output to the sink.
 
-    Closing this file, as whoever wraps it may do, is not the end of the input: gpg would complete half a message.
+    Closing this file, as a wrapper may do, does not end gpg's input: gpg would complete half a message.
     """
 
     def __init__(
@@ -104,11 +103,11 @@ class _Gpg(io.RawIOBase):
             thread.start()
 
     def writable(self) -> bool:
-        """Return that it is."""
+        """Return True."""
         return True
 
     def write(self, data: Buffer, /) -> int:
-        """Hand data to gpg; once it has ended, drop it."""
+        """Pass data to gpg; after :meth:`end`, drop it."""
         if self._ended:
             return memoryview(data).nbytes
         with suppress(BrokenPipeError):
@@ -116,7 +115,7 @@ class _Gpg(io.RawIOBase):
         raise self._reason()
 
     def finish(self) -> None:
-        """End the input, and return when the sink has got everything and gpg has said that all is well."""
+        """End the input, and wait until the sink has everything and gpg has reported success."""
         self._input.close()
         for thread in self._threads:
             thread.join()
@@ -125,7 +124,7 @@ class _Gpg(io.RawIOBase):
             raise self._reason()
 
     def end(self) -> None:
-        """Kill gpg if it still runs, before its input closes, and let go of the sink."""
+        """Kill gpg if it still runs, before its input closes, and stop writing to the sink."""
         self._ended = True
         self._process.kill()
         self._process.wait()
@@ -135,33 +134,33 @@ class _Gpg(io.RawIOBase):
             stream.close()
 
     def _copy(self) -> None:
-        """Take gpg's output to the sink, after a look at its first bytes."""
+        """Check the first bytes of gpg's output, then copy all of it to the sink."""
         try:
             while (block := self._output.read(_BLOCK)) and not self._ended:
                 if not self._checked and not self._check(block):
                     break
                 rest = memoryview(block)
-                while rest:  # an unbuffered file may take less than it is given
+                while rest:  # an unbuffered file may write only a part
                     rest = rest[self._sink.write(rest) or len(rest) :]
         except BaseException as error:
             self._error = error
             self._process.kill()
 
     def _check(self, head: bytes) -> bool:
-        """Refuse a message for anyone but the pinned key: gpg's own word for it is not enough."""
+        """Check that the message is encrypted to the pinned key alone, without relying on gpg's report."""
         found = recipients(head)
         if found is None and len(head) < _BLOCK:
-            return False  # gpg broke off at once; how it ended says why
+            return False  # gpg stopped at once; its exit code and log give the reason
         if found != [self._key.encryption_fingerprint[-16:]]:
             raise RejectedError(
-                f"What gpg wrote is not encrypted to key {self._key} alone; nothing of it was sent."
-                " Check what runs as gpg on this machine (command -v gpg)."
+                f"the output of gpg is not encrypted to key {self._key} alone; nothing of it was sent."
+                " Check which program runs as gpg on this machine (command -v gpg)."
             )
         self._checked = True
         return True
 
     def _listen(self) -> None:
-        """Collect what gpg reports: statuses for programs, and its log for people."""
+        """Collect gpg's status lines and the end of its log."""
         for line in self._reports:
             text = line.decode("utf-8", "replace").strip()
             if text.startswith("[GNUPG:] "):
@@ -171,25 +170,25 @@ class _Gpg(io.RawIOBase):
                 self._log.append(text.removeprefix("gpg: "))
 
     def _reason(self) -> BaseException:
-        """Wait for gpg's end, and say why it came."""
+        """Wait until gpg has ended, and return the error that explains why."""
         code = self._process.wait()
         for thread in self._threads:
             thread.join()
         if self._error:
             return self._error
-        words = f" It says: {'; '.join(self._log)}." if self._log else ""
+        words = f" It reported: {'; '.join(self._log)}." if self._log else ""
         if "INV_RECP" in self._statuses:
             refusal = _REFUSALS.get(self._statuses["INV_RECP"].split()[0], "it is unusable")
             return ConfigurationError(
                 f"gpg refuses to encrypt to key {self._key}: {refusal}.{words} Ask the receiver for a current key."
             )
-        end = f"was killed by signal {-code} (is memory short?)" if code < 0 else f"ended with code {code}"
-        return TransientError(f"gpg {end} while it encrypted to key {self._key}.{words} Run the delivery again.")
+        end = f"was killed by signal {-code}" if code < 0 else f"exited with code {code}"
+        return TransientError(f"gpg {end} while encrypting to key {self._key}.{words} Run the delivery again.")
 
 
 @contextmanager
 def _passphrase_pipe(signing: SigningKey | None) -> Iterator[tuple[list[str], list[int]]]:
-    """Yield gpg's options for a passphrase that neither its arguments nor its environment show."""
+    """Yield gpg's options and the pipe for a passphrase, which appears neither in arguments nor in the environment."""
     if signing is None:
         yield [], []
         return
@@ -203,6 +202,6 @@ def _passphrase_pipe(signing: SigningKey | None) -> Iterator[tuple[list[str], li
 
 
 def _enlarge(pipe: BinaryIO) -> None:
-    """Let a pipe hold a whole block, where the system can and allows it: fewer switches between processes."""
+    """Let a pipe hold a whole block, if the system allows it: this saves context switches."""
     with suppress(AttributeError, OSError):
         fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _BLOCK)

@@ -1,4 +1,4 @@
-"""A throw-away GnuPG home: it holds the keys of one ``with`` block, and is gone with its agent afterwards."""
+"""A temporary GnuPG home: it holds the keys of one ``with`` block, and is removed with its agent afterwards."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ import gnupg
 
 from persado.errors import ConfigurationError
 
-# python-gnupg writes the first bytes of keys to its DEBUG log, private ones too. What it knows is raised from here.
+# python-gnupg writes the first bytes of keys, private ones too, to its DEBUG log. This package raises gpg's errors.
 logging.getLogger("gnupg").addFilter(lambda record: False)
 
 _OPTIONS = ("--no-options", "--trust-model", "always", "--no-auto-key-locate", "--disable-dirmngr")
-# No smartcard. The usual strength of a protected private key, stated: the agent would measure for seconds to find one.
+# No smartcards. A fixed s2k-count, because the agent would spend seconds measuring to choose one.
 _AGENT_OPTIONS = "disable-scdaemon\ns2k-count 65011712\n"
 _PASSED_ON = ("PATH", "LD_LIBRARY_PATH")
-# The socket of the agent lies in the home, and its whole path must stay below 108 bytes.
+# The agent's socket is in the home, and its full path must stay below 108 bytes.
 _LONGEST_TEMPORARY_FOLDER = 60
 _PREFIX = "persado-gpg-"
-# After so many seconds a home has its lock, unless its process was killed.
+# Seconds after which a home is locked, unless its process was killed.
 _LOCKED_AFTER = 60
 
 
 @dataclass(frozen=True)
 class GnuPGHome:
     """
-    A private folder that gpg takes for its home.
+    A private folder that gpg uses as its home.
 
-    :param path: the folder.
-    :param program: gpg itself.
-    :param has_agent: whether gpg may start an agent here; only private keys need one.
+    :param path: the folder
+    :param program: the path of gpg
+    :param has_agent: whether gpg may start an agent here; only private keys need one
     """
 
     path: Path
@@ -48,7 +48,7 @@ class GnuPGHome:
 
     @property
     def environment(self) -> dict[str, str]:
-        """All that gpg gets of the environment: the rest may hold secrets, and does not matter to it."""
+        """The environment of gpg. The other variables may hold secrets, and gpg does not need them."""
         passed_on = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
         return {**passed_on, "LC_ALL": "C.UTF-8", "GNUPGHOME": str(self.path)}
 
@@ -58,18 +58,14 @@ class GnuPGHome:
         return _OPTIONS if self.has_agent else (*_OPTIONS, "--no-autostart")
 
     def command(self, *arguments: str) -> list[str]:
-        """
-        Return the command line of a gpg that asks nobody and reports on its standard error.
-
-        :param arguments: what it shall do.
-        """
+        """Return the command line of a gpg that does not prompt and reports its status on standard error."""
         fixed = ("--homedir", str(self.path), "--batch", "--no-tty", "--status-fd", "2", *self.options)
         return [self.program, *fixed, *arguments]
 
     def keyring(self) -> gnupg.GPG:
         """Return python-gnupg for this home."""
-        # In cp437 every byte is a printable character, so that any user ID survives; in the default, latin-1, 0x85 is
-        # a line end, which cuts a user ID with "Å" in two and loses all subkeys behind one with "充".
+        # In cp437 every byte is a printable character, so any user ID is read correctly. In the default, latin-1,
+        # 0x85 is a line end: it cuts a user ID with "Å" in two and loses all subkeys after one with "充".
         return gnupg.GPG(
             gpgbinary=self.program,
             gnupghome=str(self.path),
@@ -82,15 +78,15 @@ class GnuPGHome:
 @contextmanager
 def gnupg_home(*, agent: bool = False) -> Iterator[GnuPGHome]:
     """
-    Make a home, and remove it with all that it holds, however the block ends; those of killed processes go as well.
+    Create a home, and remove it with its contents when the block ends. Also remove homes of killed processes.
 
-    :param agent: allow gpg to start its agent, which private keys need; it is ended, too.
-    :raises ConfigurationError: if GnuPG is not installed.
+    :param agent: allow gpg to start its agent, which private keys need; the agent is stopped as well
+    :raises ConfigurationError: if GnuPG is not installed
     """
     program = shutil.which("gpg")
     if program is None or shutil.which("gpgconf") is None:
         raise ConfigurationError(
-            "gpg is not installed or not on the PATH; encryption needs it. Install GnuPG (Debian package gnupg)."
+            "gpg or gpgconf is not on the PATH; encryption needs both. Install GnuPG (Debian package gnupg)."
         )
     folder = tempfile.gettempdir()
     if len(folder) > _LONGEST_TEMPORARY_FOLDER:
@@ -106,7 +102,7 @@ def gnupg_home(*, agent: bool = False) -> Iterator[GnuPGHome]:
 
 
 def _sweep(folder: Path, program: str) -> None:
-    """Remove the homes of processes that were killed; the lock of a living one is taken."""
+    """Remove the homes of processes that were killed. A running process holds the lock of its home."""
     for path in folder.glob(f"{_PREFIX}*"):
         with suppress(OSError):
             found = path.lstat()
@@ -118,7 +114,7 @@ def _sweep(folder: Path, program: str) -> None:
 
 @contextmanager
 def _locked(path: str | Path) -> Iterator[None]:
-    """Hold a folder's lock, which ends with the process, however that ends."""
+    """Hold a folder's lock. The system releases it when the process ends, even if it is killed."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -128,10 +124,10 @@ def _locked(path: str | Path) -> Iterator[None]:
 
 
 def _end(home: GnuPGHome) -> None:
-    """End what runs with a home."""
+    """Stop the processes that use a home."""
     if home.has_agent:
         _gpgconf(home, "--kill", "all")
-    # Where /run/user/<uid> exists, every gpg makes a folder for sockets there.
+    # If /run/user/<uid> exists, every gpg creates a folder for sockets there.
     _gpgconf(home, "--remove-socketdir")
 
 

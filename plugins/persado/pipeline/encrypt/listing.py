@@ -1,4 +1,4 @@
-"""What gpg says about the keys in a home, as data; python-gnupg does the talking."""
+"""The keys in a GnuPG home as gpg lists them, read with python-gnupg."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from persado.errors import ConfigurationError
 from persado.pipeline.encrypt.home import GnuPGHome
 
-_FAULTS = {"r": "is revoked", "d": "is disabled", "i": "is invalid (its own signature does not hold)"}
+_FAULTS = {"r": "is revoked", "d": "is disabled", "i": "is invalid (its self-signature does not verify)"}
 _CHATTER = re.compile(r"keybox|trustdb|no gpg-agent|Total number|imported|w/o user IDs")
 
 
@@ -19,10 +19,10 @@ class KeyPart:
     """
     A primary key or a subkey.
 
-    :param fingerprint: 40 upper-case hex digits.
-    :param validity: gpg's letter for it.
-    :param capabilities: gpg's letters: e(ncrypt), s(ign), c(ertify); in upper case they speak of the key as a whole.
-    :param expires: when it expires.
+    :param fingerprint: 40 upper-case hex digits
+    :param validity: gpg's letter for its validity
+    :param capabilities: gpg's letters: e(ncrypt), s(ign), c(ertify); upper-case letters refer to the key as a whole
+    :param expires: when it expires; None if it does not
     """
 
     fingerprint: str
@@ -31,14 +31,14 @@ class KeyPart:
     expires: datetime | None
 
     def __str__(self) -> str:
-        """Name the part with its end."""
+        """Return the fingerprint with the expiry date."""
         return f"{self.fingerprint} ({f'expires {day(self.expires)}' if self.expires else 'does not expire'})"
 
     def fault(self, now: datetime) -> str | None:
         """
-        Say why the part must not be used.
+        Return why the part must not be used; None if it may be.
 
-        :param now: the moment at which it must not have expired.
+        :param now: the time at which it must not have expired
         """
         if self.expires and (self.validity == "e" or self.expires <= now):
             return f"expired on {day(self.expires)}"
@@ -47,26 +47,25 @@ class KeyPart:
 
 @dataclass(frozen=True)
 class ListedKey:
-    """A primary key with its subkeys and the names that it carries."""
+    """A primary key with its subkeys and user IDs."""
 
     primary: KeyPart
     subkeys: tuple[KeyPart, ...]
     user_ids: tuple[str, ...]
 
     def __str__(self) -> str:
-        """Name the key in a message."""
-        return named(self.primary.fingerprint, self.user_ids)
+        """Return the fingerprint with the first user ID."""
+        return key_label(self.primary.fingerprint, self.user_ids)
 
 
 def add_keys(home: GnuPGHome, packets: bytes, name: str, *, secret: bool = False) -> list[ListedKey]:
     """
-    Put keys into a home.
+    Import keys into a home, and return the keys of the home.
 
-    :param home: where to.
-    :param packets: OpenPGP data that gpg can read.
-    :param name: what to call it in an error.
-    :param secret: return the private keys of the home, not the public ones.
-    :raises ConfigurationError: if gpg finds no key, or part of the data damaged.
+    :param packets: OpenPGP data that gpg can read
+    :param name: the name of the data in errors
+    :param secret: return the private keys of the home, not the public ones
+    :raises ConfigurationError: if gpg finds no key, or part of the data is damaged
     """
     keyring = home.keyring()
     imported = keyring.import_keys(packets)
@@ -74,29 +73,20 @@ def add_keys(home: GnuPGHome, packets: bytes, name: str, *, secret: bool = False
     if imported.returncode == 0 and keys:
         return keys
     lines = [line for line in imported.stderr.splitlines() if line.startswith("gpg: ") and not _CHATTER.search(line)]
-    reason = f" It says: {'; '.join(line.removeprefix('gpg: ') for line in lines[-3:])}." if lines else ""
+    reason = f" It reported: {'; '.join(line.removeprefix('gpg: ') for line in lines[-3:])}." if lines else ""
     raise ConfigurationError(
-        f"{name}: gpg finds no {'private' if secret else 'public'} key in it that it can use.{reason}"
-        " Expected one whole OpenPGP key with a user ID. Export it again."
+        f"{name}: gpg finds no usable {'private' if secret else 'public'} key in it.{reason}"
+        " Expected one complete OpenPGP key with a user ID. Export it again."
     )
 
 
-def named(fingerprint: str, user_ids: tuple[str, ...]) -> str:
-    """
-    Name a key in a message.
-
-    :param fingerprint: of its primary key.
-    :param user_ids: whom it names.
-    """
+def key_label(fingerprint: str, user_ids: tuple[str, ...]) -> str:
+    """Return the fingerprint of a primary key with its first user ID, for messages."""
     return f"{fingerprint} ({user_ids[0]})" if user_ids else fingerprint
 
 
 def day(moment: datetime) -> str:
-    """
-    Return a moment as it stands in messages.
-
-    :param moment: in UTC.
-    """
+    """Format a UTC time for messages."""
     return f"{moment:%Y-%m-%d %H:%M} UTC"
 
 

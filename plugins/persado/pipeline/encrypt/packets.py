@@ -1,4 +1,4 @@
-"""OpenPGP data as people hand it over and as gpg writes it: armour mended, the first packets read."""
+"""Reading OpenPGP data: repair the armor of keys that users supply, and read packets."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from persado.errors import ConfigurationError
 _BLOCK = re.compile(r"-----BEGIN PGP ([A-Z ]+)-----(.*?)-----END PGP \1-----", re.DOTALL)
 _BASE64 = re.compile(r"(?P<data>[A-Za-z0-9+/]+={0,2}?)(?P<checksum>=[A-Za-z0-9+/]{4})?")
 _PUBLIC_KEY_SESSION_KEY, _SECRET_KEY, _SECRET_SUBKEY = 1, 5, 7
-# The second is what GnuPG writes from 2.3 on for keys that say that they take it.
+# 20 is the packet that GnuPG 2.3 and later write for keys that announce support for it.
 _PROTECTED_DATA = {18, 20}
 
 
 def read_material(material: str | bytes, name: str) -> bytes:
     r"""
-    Return OpenPGP data in a form that gpg reads: binary as it is, ASCII armour mended.
+    Return OpenPGP data in a form that gpg reads: binary data unchanged, ASCII armor repaired.
 
-    Armour suffers on its way through forms, environment variables and editors: literal ``\n``, Windows line ends,
-    indentation, a byte order mark, UTF-16, lost blank lines. Its checksum is left to gpg.
+    Forms, environment variables and editors damage armor: literal ``\n``, Windows line ends, indentation, a byte order
+    mark, UTF-16, lost blank lines. gpg checks the checksum.
 
-    :param material: what the user gave.
-    :param name: what to call it in an error.
-    :raises ConfigurationError: if it is no OpenPGP data.
+    :param material: the data as the user supplied it
+    :param name: the name of the data in errors
+    :raises ConfigurationError: if it is not OpenPGP data
     """
     if isinstance(material, bytes):
         if material.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
@@ -37,19 +37,19 @@ def read_material(material: str | bytes, name: str) -> bytes:
     text = material.replace("\\r", "").replace("\\n", "\n")
     blocks = _BLOCK.findall(text)
     if not blocks:
-        cut = " (it begins like one, but its END line is missing)" if "-----BEGIN PGP " in text else ""
+        cut = " (it has a BEGIN line, but its END line is missing)" if "-----BEGIN PGP " in text else ""
         raise ConfigurationError(
-            f"{name}: this is no OpenPGP data{cut}. Expected a block from -----BEGIN PGP …----- to -----END PGP …-----,"
-            " or a binary key. Paste or export the whole key again."
+            f"{name}: this is not OpenPGP data{cut}. Expected a block from -----BEGIN PGP …----- to"
+            " -----END PGP …-----, or a binary key. Paste or export the whole key again."
         )
-    return "".join(_mended(kind, body, name) for kind, body in blocks).encode("ascii")
+    return "".join(_repaired(kind, body, name) for kind, body in blocks).encode("ascii")
 
 
 def is_private(material: bytes) -> bool:
     """
-    Tell whether OpenPGP data is, or holds, a private key, whatever its armour says.
+    Return whether OpenPGP data contains a private key, whatever its armor claims.
 
-    :param material: what :func:`read_material` returned.
+    :param material: the result of :func:`read_material`
     """
     blocks = material.split(b"-----END") if material.startswith(b"-----") else [material]
     tags = {tag for block in blocks for tag, _ in _packets(_binary(block))}
@@ -58,10 +58,10 @@ def is_private(material: bytes) -> bool:
 
 def recipients(head: bytes) -> list[str] | None:
     """
-    Return the key ids that an integrity-protected message opens with: none if it is something else.
+    Return the key IDs that an integrity-protected message is encrypted to.
 
-    :param head: the first megabyte of the message, armoured or binary.
-    :returns: the key ids, or None if the head ends too early to tell.
+    :param head: the first megabyte of the message, armored or binary
+    :return: the key IDs; empty if the data is something else, None if the head is too short to decide
     """
     key_ids: list[str] = []
     for tag, body in _packets(_binary(head)):
@@ -74,20 +74,20 @@ def recipients(head: bytes) -> list[str] | None:
 
 
 def _binary(data: bytes) -> bytes:
-    """Take off the armour, if any. What is cut off or damaged at its end is left out."""
+    """Remove the armor, if any. A truncated or damaged end is dropped."""
     if b"-----BEGIN PGP " not in data[:64]:
         return data
     lines = data[data.index(b"-----BEGIN PGP ") :].split(b"\n")
     return base64.b64decode(b"".join(line for line in lines if len(line) % 4 == 0 and line[:1] not in b"=-"))
 
 
-def _mended(kind: str, body: str, name: str) -> str:
-    """Return one armoured block as gpg expects it, without its headers ("Version: …", "Comment: …")."""
+def _repaired(kind: str, body: str, name: str) -> str:
+    """Return one armored block as gpg expects it, without its headers ("Version: …", "Comment: …")."""
     lines = (line.strip() for line in body.splitlines())
     match = _BASE64.fullmatch("".join(line.replace(" ", "") for line in lines if ":" not in line))
     if not match:
         raise ConfigurationError(
-            f"{name}: the block BEGIN PGP {kind} is damaged: what it holds does not read as base64."
+            f"{name}: the block BEGIN PGP {kind} is damaged: its content is not valid base64."
             " Paste or export the whole key again."
         )
     data = match["data"]
@@ -97,7 +97,7 @@ def _mended(kind: str, body: str, name: str) -> str:
 
 
 def _packets(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yield tag and body of each packet (RFC 4880, 4.2), the body cut short where the data or its first chunk ends."""
+    """Yield tag and body of each packet (RFC 4880, 4.2). The body ends where the data or its first chunk ends."""
     at = 0
     while at + 1 < len(data) and data[at] & 0x80:
         first, length_byte = data[at], data[at + 1]
@@ -109,7 +109,7 @@ def _packets(data: bytes) -> Iterator[tuple[int, bytes]]:
                 start, length = at + 3, (length_byte - 192 << 8) + int.from_bytes(data[at + 2 : at + 3], "big") + 192
             elif length_byte == 255:
                 start, length = at + 6, int.from_bytes(data[at + 2 : at + 6], "big")
-            else:  # of unknown length, in chunks: nothing behind it matters here
+            else:  # unknown length, in chunks: nothing after it is needed here
                 start, length = at + 2, len(data)
         else:
             tag = first >> 2 & 0x0F

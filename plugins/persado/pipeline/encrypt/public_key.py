@@ -1,4 +1,4 @@
-"""The receiver's public key, checked before anything runs and pinned to the one subkey that is encrypted to."""
+"""The receiver's public key: checked before anything runs, and pinned to the subkey to encrypt to."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import cast
 
 from persado.errors import ConfigurationError
 from persado.pipeline.encrypt.home import gnupg_home
-from persado.pipeline.encrypt.listing import KeyPart, ListedKey, add_keys, day, named
+from persado.pipeline.encrypt.listing import KeyPart, ListedKey, add_keys, day, key_label
 from persado.pipeline.encrypt.packets import is_private, read_material
 
 _WARN_BEFORE = timedelta(days=30)
@@ -19,13 +19,13 @@ _WARN_BEFORE = timedelta(days=30)
 @dataclass(frozen=True)
 class PublicKey:
     """
-    A public key that can be encrypted to, with the subkey that is used for it.
+    A public key to encrypt to, with the subkey that is used.
 
-    :param fingerprint: of the primary key, 40 upper-case hex digits.
-    :param encryption_fingerprint: of the subkey to encrypt to (of the primary key, where that encrypts itself).
-    :param user_ids: whom the key names.
-    :param expires: when the primary key or that subkey expires, whichever is first.
-    :param material: this one key, binary.
+    :param fingerprint: of the primary key, 40 upper-case hex digits
+    :param encryption_fingerprint: of the subkey to encrypt to, or of the primary key if that encrypts
+    :param user_ids: the key's user IDs
+    :param expires: when the primary key or that subkey expires, whichever is first
+    :param material: this one key, binary
     """
 
     fingerprint: str
@@ -35,8 +35,8 @@ class PublicKey:
     material: bytes = field(repr=False)
 
     def __str__(self) -> str:
-        """Name the key in a message."""
-        return named(self.fingerprint, self.user_ids)
+        """Return the fingerprint with the first user ID."""
+        return key_label(self.fingerprint, self.user_ids)
 
 
 def read_public_key(
@@ -47,22 +47,23 @@ def read_public_key(
     now: datetime | None = None,
 ) -> PublicKey:
     """
-    Read a public key, refuse one that must not be used, and choose what to encrypt to.
+    Read a public key, refuse one that must not be used, and choose the subkey to encrypt to.
 
-    That is the one usable encryption subkey; without any, the primary key if it can encrypt itself, as gpg does.
+    The choice is the only usable encryption subkey. If there is none, the primary key is used if it can encrypt, as gpg
+    does.
 
-    :param material: the key, armoured or binary; other keys beside it are left out.
-    :param fingerprint: of the primary key or of the subkey to use; needed where the material leaves a choice.
-    :param name: the setting or file that the key comes from, for errors.
-    :param now: the moment at which it must not have expired; gpg asks the clock besides.
-    :raises ConfigurationError: if the key is unusable or the choice unclear.
+    :param material: the key, armored or binary; may include other keys, which are dropped
+    :param fingerprint: of the primary key or of the subkey to use; required if the material leaves a choice
+    :param name: the setting or file that the key comes from, for errors
+    :param now: the time at which it must not have expired; gpg also checks against the clock
+    :raises ConfigurationError: if the key is unusable or the choice is ambiguous
     """
     packets = read_material(material, name)
     if is_private(packets):
         raise ConfigurationError(
             f"{name}: this is a PRIVATE key; it was not imported. Expected the receiver's public key."
-            " Take the private key out of the configuration at once, and give the export of the public one"
-            " (gpg --armor --export <fingerprint>). If it is not your own, its owner must be told that it got out."
+            " Remove the private key from the configuration at once, and use the export of the public key instead"
+            " (gpg --armor --export <fingerprint>). If it is not yours, inform its owner that it was exposed."
         )
     wanted = _whole_fingerprint(fingerprint, name) if fingerprint else None
     moment = now or datetime.now(UTC)
@@ -75,22 +76,17 @@ def read_public_key(
         encryption_fingerprint=chosen.fingerprint,
         user_ids=key.user_ids,
         expires=min((part.expires for part in (key.primary, chosen) if part.expires), default=None),
-        material=cast("bytes", exported),  # text only where armoured
+        material=cast("bytes", exported),  # text only if armored
     )
 
 
 def expiry_warning(key: PublicKey, now: datetime) -> str | None:
-    """
-    Return a warning if the key expires within 30 days.
-
-    :param key: the key.
-    :param now: the moment to count from.
-    """
+    """Return a warning if the key expires within 30 days."""
     if key.expires is None or key.expires - now > _WARN_BEFORE:
         return None
     return (
         f"The PGP key {key} expires on {day(key.expires)}, in {max((key.expires - now).days, 0)} days."
-        " Deliveries fail from then on: ask the receiver for the next key now."
+        " Deliveries fail from then on. Ask the receiver for the next key now."
     )
 
 
@@ -98,30 +94,30 @@ def _whole_fingerprint(fingerprint: str, name: str) -> str:
     digits = re.sub(r"[\s:]", "", fingerprint).upper().removeprefix("0X")
     if not re.fullmatch(r"[0-9A-F]{40}", digits):
         raise ConfigurationError(
-            f"{name}: {fingerprint!r} is no fingerprint. Expected 40 hex digits"
-            " (gpg --show-keys --with-subkey-fingerprint <file>); a short key id can be forged."
+            f"{name}: {fingerprint!r} is not a fingerprint. Expected 40 hex digits"
+            " (gpg --show-keys --with-subkey-fingerprint <file>); a short key ID can be forged."
         )
     return digits
 
 
 def _pick_key(keys: Sequence[ListedKey], wanted: str | None, name: str) -> ListedKey:
-    """Return the key that holds the wanted part, or the only one."""
+    """Return the key that contains the wanted part, or the only key."""
     if wanted is None and len(keys) > 1:
         raise ConfigurationError(
-            f"{name}: it holds {len(keys)} keys: {'; '.join(map(str, keys))}."
-            " Expected one. Leave the others out, or set pgp_fingerprint to the one to encrypt to."
+            f"{name}: it contains {len(keys)} keys: {'; '.join(map(str, keys))}."
+            " Expected one. Remove the others, or set pgp_fingerprint to the one to encrypt to."
         )
     for key in keys:
         if wanted is None or wanted in {part.fingerprint for part in (key.primary, *key.subkeys)}:
             return key
     raise ConfigurationError(
-        f"{name}: no key with the fingerprint {wanted} is in it, only {'; '.join(map(str, keys))}."
-        " Compare the fingerprint with the receiver; use the right key or the right fingerprint."
+        f"{name}: it contains no key with the fingerprint {wanted}, only {'; '.join(map(str, keys))}."
+        " Compare the fingerprint with the receiver, and use the right key or the right fingerprint."
     )
 
 
 def _pick_part(key: ListedKey, wanted: str | None, name: str, now: datetime) -> KeyPart:
-    """Return the subkey to encrypt to, or the primary key in its place."""
+    """Return the subkey to encrypt to, or the primary key instead."""
     if fault := key.primary.fault(now):
         raise ConfigurationError(f"{name}: key {key} {fault}. Ask the receiver for a current key.")
     only = wanted if wanted != key.primary.fingerprint else None
@@ -134,7 +130,7 @@ def _pick_part(key: ListedKey, wanted: str | None, name: str, now: datetime) -> 
     if usable:
         raise ConfigurationError(
             f"{name}: key {key} has {len(usable)} usable encryption subkeys: {', '.join(map(str, usable))}."
-            " Set pgp_fingerprint to the one that the receiver wants."
+            " Set pgp_fingerprint to the one that the receiver expects."
         )
     if able:
         faults = ", ".join(f"{part.fingerprint} {part.fault(now)}" for part in able)
@@ -142,6 +138,6 @@ def _pick_part(key: ListedKey, wanted: str | None, name: str, now: datetime) -> 
             f"{name}: key {key} has no usable encryption subkey: {faults}. Ask the receiver for a current key."
         )
     raise ConfigurationError(
-        f"{name}: {f'subkey {only} of ' if only else ''}key {key} can sign or certify only, not encrypt."
+        f"{name}: {f'subkey {only} of ' if only else ''}key {key} can only sign or certify, not encrypt."
         " Ask the receiver for a key with an encryption subkey, or set pgp_fingerprint to one that can."
     )

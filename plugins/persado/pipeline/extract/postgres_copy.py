@@ -99,7 +99,7 @@ class _Plan:
 
     def broken(self, rule: int, row: int) -> None:
         expected, _, position = self.check.rules()[rule]
-        self.check.note(self.headers[position], expected, row)
+        self.check.record(self.headers[position], expected, row)
 
     def copy(self, limit: str = "") -> bytes:
         return f"COPY ({self.select}{limit}) TO STDOUT ({self.options})".encode()

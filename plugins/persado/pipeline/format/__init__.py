@@ -1,1 +1,1 @@
-"""Format: values as text, and text as delimited lines."""
+"""Format: turn values into text, and text into delimited lines."""

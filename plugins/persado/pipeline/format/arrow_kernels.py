@@ -1,4 +1,4 @@
-"""Arrow arrays of plain values into text, agreeing with :func:`persado.pipeline.format.text.text`."""
+"""Convert Arrow arrays of scalar types to text, with the same result as :func:`persado.pipeline.format.text.text`."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ import pyarrow.compute as pc
 
 from persado.pipeline.format.text import ODD_YEAR, NoTextError, duration, text
 
-# Arrow counts the time part of an interval in nanoseconds, which end after 292 years.
+# Arrow's own interval type counts the time part in nanoseconds, which overflow after 292 years.
 INTERVAL = pa.struct([("months", pa.int64()), ("days", pa.int64()), ("microseconds", pa.int64())])
 
 _A_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 _FIRST_DAY = (dt.date(1, 1, 1) - dt.date(1970, 1, 1)).days
 _LAST_DAY = (dt.date(9999, 12, 31) - dt.date(1970, 1, 1)).days
 _NANOSECONDS_INFINITE = 2**63 - 1
-_LARGEST_PLAIN_SCALE = 6  # of a decimal that Arrow writes without an exponent, whatever the value
+_LARGEST_PLAIN_SCALE = 6  # up to this scale, Arrow writes every decimal without an exponent
 
 Rule = Callable[[pa.Array, str | None], pa.Array]
-"""Gives the text of each value; the second argument is the text of NaN and the infinities."""
+"""Returns the text of each value; the second argument is the text of NaN and the infinities."""
 
 
 class NoTextAtError(NoTextError):
@@ -37,7 +37,7 @@ class NoTextAtError(NoTextError):
 
 
 def rule_for(type_: pa.DataType) -> Rule:
-    """Give the rule for a type that is not made of others."""
+    """Return the rule for a type that is not nested."""
     return next((rule for applies, rule in _RULES if applies(type_)), _one_by_one)
 
 
@@ -65,18 +65,18 @@ def _decimal(column: pa.Array, nan_text: str | None) -> pa.Array:
 
 def _float(column: pa.Array, nan_text: str | None) -> pa.Array:
     if not pa.types.is_float64(column.type):
-        # Through its shortest text at its own precision: as a double it would grow digits.
+        # Convert through the shortest text in its own precision; a direct cast to double would add digits.
         column = column.cast(pa.float32()).cast(pa.string()).cast(pa.float64())
     found = column.cast(pa.string())
     found = pc.if_else(pc.equal(column, pc.floor(column)), pc.binary_join_element_wise(found, ".0", ""), found)
     size = pc.abs(column)
-    # Both take the shortest digits; outside of these limits one of them turns to exponents.
+    # Arrow and Python both write the shortest digits, but switch to exponents at different limits.
     alike = pc.or_(pc.and_(pc.greater_equal(size, 1e-4), pc.less(size, 1e10)), pc.equal(size, 0))
     return _replaced(found, pc.invert(alike), column, nan_text)
 
 
 def _replaced(found: pa.Array, wrong: pa.Array, column: pa.Array, nan_text: str | None) -> pa.Array:
-    """Replace texts that Arrow writes in another way, such as with an exponent."""
+    """Replace texts that Arrow writes differently, such as with an exponent."""
     indices = pc.indices_nonzero(wrong.fill_null(fill_value=False))
     if not len(indices):
         return found
@@ -99,7 +99,7 @@ def _date(column: pa.Array, _: str | None) -> pa.Array:
 def _timestamp(column: pa.Array, _: str | None) -> pa.Array:
     unit, zone = column.type.unit, column.type.tz
     ticks = column.cast(pa.int64())
-    if unit == "ns":  # 64 bits of nanoseconds end in 2262; their ends are the infinities
+    if unit == "ns":  # 64-bit nanoseconds end in 2262; the extreme values are the infinities
         _refuse_outside(ticks, 1 - _NANOSECONDS_INFINITE, _NANOSECONDS_INFINITE - 1, ODD_YEAR)
     else:
         day = 86_400 * _A_SECOND[unit]
@@ -112,13 +112,13 @@ def _timestamp(column: pa.Array, _: str | None) -> pa.Array:
 def _time(column: pa.Array, _: str | None) -> pa.Array:
     column = column.cast(pa.time64("ns" if column.type.unit == "ns" else "us"))
     found = _without_zero_fraction(column, pa.time32("s"), pa.time64("us"))
-    # The end of the day, which SQL knows and Arrow does not print.
+    # The end of the day, which is valid in SQL but which Arrow does not print.
     midnight = pc.equal(column.cast(pa.int64()), 86_400 * _A_SECOND[column.type.unit])
     return pc.if_else(midnight, "24:00:00", found) if pc.any(midnight).as_py() else found
 
 
 def _without_zero_fraction(column: pa.Array, seconds: pa.DataType, microseconds: pa.DataType) -> pa.Array:
-    """Write whole seconds, microseconds or nanoseconds: the coarsest that is exact."""
+    """Write seconds, microseconds or nanoseconds: the coarsest unit that is exact."""
     whole = column.cast(seconds, safe=False)
     exact = pc.equal(whole.cast(column.type), column)
     if pc.all(exact).as_py():

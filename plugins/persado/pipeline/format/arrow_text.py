@@ -1,8 +1,7 @@
 """
-Arrow arrays of any type into text, agreeing with :func:`persado.pipeline.format.text.text`.
+Convert Arrow arrays of any type to text, with the same result as :func:`persado.pipeline.format.text.text`.
 
-Values that are made of others become JSON, member by member, so that a number in an array has the same text as
-one in a column of its own.
+Nested values become JSON, member by member, so a number in an array has the same text as a number in a column.
 """
 
 from __future__ import annotations
@@ -17,18 +16,17 @@ import pyarrow.compute as pc
 from persado.pipeline.format.arrow_kernels import INTERVAL, NoTextAtError, Rule, rule_for
 from persado.pipeline.format.text import NO_NAN, json_string
 
-# What no single Arrow type holds exactly (SQLite's columns of mixed types, decimals of several scales, integers
-# beyond 64 bits) travels as text, with a flag for the values that are numbers.
+# Columns that no single Arrow type can hold exactly (SQLite's columns of mixed types, decimals of several scales,
+# integers beyond 64 bits) are stored as text, with a flag for each value that is a number.
 MIXED = pa.struct([("text", pa.string()), ("number", pa.bool_())])
 
 
 def text_of(column: pa.Array, nan_text: str | None) -> tuple[pa.Array, bool | pa.Array]:
     """
-    Give the text of each value.
+    Return the text of each value.
 
-    :param column: the values
     :param nan_text: the text of NaN and the infinities; None refuses them
-    :return: the texts, null for NULL; and whether they are numbers: one flag, or one for each
+    :return: the texts, null for NULL; and whether they are numbers: one flag, or one for each value
     :raises NoTextAtError: for a value that has no text
     """
     if isinstance(column.type, pa.OpaqueType):
@@ -48,7 +46,7 @@ def text_of(column: pa.Array, nan_text: str | None) -> tuple[pa.Array, bool | pa
 
 
 def _opaque(column: pa.Array, nan_text: str | None) -> tuple[pa.Array, bool]:
-    """Give the text of a database's own type that Arrow lacks: ADBC hands out PostgreSQL's numeric so, as text."""
+    """Return the text of a database type that Arrow lacks. ADBC returns PostgreSQL's numeric this way, as text."""
     type_, found = column.type, column.storage
     if not pa.types.is_string(type_.storage_type):
         raise NoTextAtError(
@@ -75,7 +73,7 @@ def _list(column: pa.Array, nan_text: str | None) -> pa.Array:
 
 
 def _map(column: pa.Array, nan_text: str | None) -> pa.Array:
-    column = column.take(pa.array(range(len(column)), pa.int64()))  # a slice would still have the entries of the whole
+    column = column.take(pa.array(range(len(column)), pa.int64()))  # a slice still has all entries of the original
     offsets = column.offsets.to_pylist()
     keys = map(json_string, text_of(column.keys, nan_text)[0].to_pylist())
     entries = [f"{key}:{item}" for key, item in zip(keys, _members(column.items, nan_text, offsets), strict=True)]
@@ -105,7 +103,7 @@ def _texts(found: Iterable[str | None]) -> pa.Array:
 
 
 def _members(column: pa.Array, nan_text: str | None, offsets: Sequence[int] | None = None) -> list[str]:
-    """Give the JSON of the members of nested values; errors name the one of ``offsets`` that they belong to."""
+    """Return the JSON of the members of nested values. An error's index is that of the value in ``offsets``."""
     if pa.types.is_union(column.type):
         choices = [_members(column.field(index), nan_text, offsets) for index in range(column.type.num_fields)]
         return [choices[code][index] for index, code in enumerate(column.type_codes.to_pylist())]
@@ -118,7 +116,7 @@ def _members(column: pa.Array, nan_text: str | None, offsets: Sequence[int] | No
     if problem:
         raise problem
     if pa.types.is_floating(column.type):
-        number = pc.is_finite(column)  # what stands for NaN is no JSON number
+        number = pc.is_finite(column)  # the text for NaN is not a JSON number
     elif _is_json(column.type):
         number = True
     flags = repeat(number) if isinstance(number, bool) else number.to_pylist()

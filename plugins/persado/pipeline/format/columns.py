@@ -1,7 +1,7 @@
 """
-Whole columns: Python values into Arrow without loss, and Arrow columns into text.
+Convert whole columns: Python values to Arrow without loss, and Arrow columns to text.
 
-:func:`text` of :mod:`persado.pipeline.format.text` is the rule; :func:`cells` reaches the same text through Arrow's
+:func:`text` of :mod:`persado.pipeline.format.text` is the reference. :func:`cells` produces the same text, with Arrow's
 kernels where they agree with it, and value by value where they do not.
 """
 
@@ -29,8 +29,8 @@ class Cells:
     The text of a column.
 
     :param text: one string for each row, null for NULL
-    :param number: whether the values are numbers (quote mode ``all_non_numeric`` leaves those unquoted): one
-        flag for the column, or one for each row
+    :param number: whether the values are numbers, which quote mode ``all_non_numeric`` does not quote: one flag for the
+        column, or one for each row
     """
 
     text: pa.Array
@@ -39,9 +39,8 @@ class Cells:
 
 def cells(column: pa.Array, *, name: str, first_row: int, nan_text: str | None = None) -> Cells:
     """
-    Give the text of a column.
+    Return the text of a column.
 
-    :param column: the values
     :param name: the column's name, for errors
     :param first_row: the number of the first value's row in the delivery, for errors
     :param nan_text: the text of NaN and the infinities; None refuses them
@@ -53,7 +52,7 @@ def cells(column: pa.Array, *, name: str, first_row: int, nan_text: str | None =
         problem = _at(first_row + error.index, name, error)
     else:
         return Cells(found, number)
-    raise problem  # out here, so that no value hangs on the error as its context
+    raise problem  # outside of except: the context could contain a value
 
 
 def column(
@@ -65,13 +64,13 @@ def column(
     previous: pa.DataType | None = None,
 ) -> pa.Array:
     """
-    Hold one batch of a DB-API column in Arrow, exactly.
+    Convert one batch of a DB-API column to Arrow, exactly.
 
-    :param values: the values as the driver gave them
+    :param values: the values as the driver returned them
     :param name: the column's name, for errors
     :param first_row: the number of the first value's row, for errors
     :param nan_text: the text of NaN and the infinities; None refuses them
-    :param previous: the type of the batch before, kept where it can hold these values too
+    :param previous: the type of the previous batch, used again if it can hold these values
     :raises ConfigurationError: for a value that has no text, with its row and column, never the value
     """
     types = set(map(type, values)) - {type(None)}
@@ -84,17 +83,16 @@ def column(
             try:
                 return pa.array(values, arrow_type)
             except (OverflowError, pa.ArrowInvalid, UnicodeEncodeError):
-                pass  # beyond 64 bits, 76 digits or Unicode: the slow way holds it, or names the row
+                pass  # beyond 64 bits, 76 digits or Unicode: the code below handles it, or reports the row
     numbers = [isinstance(v, int | float | decimal.Decimal) and not isinstance(v, bool) for v in values]
     return mixed(texts(values, lambda value: text(value, nan_text), name=name, first_row=first_row), number=numbers)
 
 
 def texts(values: Sequence[Any], rule: Callable[[Any], str | None], *, name: str, first_row: int) -> list[str | None]:
     """
-    Turn values into text one by one.
+    Convert values to text one by one.
 
-    :param values: the values
-    :param rule: gives the text of one
+    :param rule: returns the text of one value
     :param name: the column's name, for errors
     :param first_row: the number of the first value's row, for errors
     :raises ConfigurationError: for a value that has no text, with its row and column, never the value
@@ -106,15 +104,15 @@ def texts(values: Sequence[Any], rule: Callable[[Any], str | None], *, name: str
         problem = _at(first_row + len(found), name, error)
     else:
         return found
-    raise problem  # out here, so that no value hangs on the error as its context
+    raise problem  # outside of except: the context could contain a value
 
 
 def mixed(texts: Sequence[str | None] | pa.Array, *, number: bool | Sequence[bool]) -> pa.Array:
     """
-    Hold texts of which some, or all, are numbers.
+    Return an array of type :data:`MIXED`.
 
     :param texts: the texts; None is NULL
-    :param number: whether they are numbers: all of them or none, or each
+    :param number: whether they are numbers: one flag for all, or one for each
     """
     texts = pa.array(texts, pa.string())
     numbers = pa.repeat(number, len(texts)) if isinstance(number, bool) else pa.array(number, pa.bool_())
@@ -126,7 +124,7 @@ def _at(row: int, name: str, problem: Exception) -> ConfigurationError:
 
 
 def _decimal_type(values: Sequence[Any]) -> pa.DataType | None:
-    # Arrow pads all the values to the largest scale: exact only where they share one.
+    # Arrow pads all values to the largest scale, so the text is exact only if they share one scale.
     exponents = {v.as_tuple().exponent for v in values if v is not None}
     exponent = exponents.pop()
     if exponents or not isinstance(exponent, int) or exponent > 0:

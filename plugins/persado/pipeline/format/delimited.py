@@ -1,11 +1,14 @@
 """
-Delimited text (CSV, TSV, PSV or a delimiter of one's own) from Arrow record batches.
+Write Arrow record batches as delimited text: CSV, TSV, PSV or a custom delimiter.
 
-The quote modes are those of Apache Commons CSV's QuoteMode, made safe where that would let a reader err: an empty
-string is quoted wherever the mode quotes at all, so that it and NULL stay apart, and so is whatever else equals
-``null_text``; a number is quoted if it holds a special character; a line break that mode ``none`` escapes stays
-what it is behind the escape character. All of it happens in Arrow's kernels, a column at a time; no Python object is
-made for a cell.
+The quote modes are those of Apache Commons CSV's QuoteMode, except where its output could be misread:
+
+* In every mode that quotes, an empty string is quoted, as is any text that equals ``null_text``. This distinguishes
+  them from NULL.
+* A number is quoted if it contains a special character.
+* A line break that mode ``none`` escapes is written as a line break after the escape character.
+
+All work is done by Arrow's kernels, one column at a time, without a Python object for each cell.
 """
 
 from __future__ import annotations
@@ -24,17 +27,15 @@ from persado.settings.models.effective import Settings
 QUOTE = '"'
 LINE_ENDINGS = {"LF": "\n", "CRLF": "\r\n"}
 _NUMBER_CHARACTERS = frozenset("0123456789+-.e")
-_END_OF_COPY = r"\."  # alone on a line, PostgreSQL's COPY takes it for the end
+_END_OF_COPY = r"\."  # on a separate line, it ends the data for PostgreSQL's COPY
 _UP_TO_SPACE = "".join(map(chr, range(0x21)))
 
 
 def header(columns: Sequence[str], settings: Settings) -> bytes:
     """
-    Give the header line, or nothing where the settings want none.
+    Return the header line; empty if the settings disable it.
 
-    :param columns: the columns' names
-    :param settings: how they are written
-    :raises ConfigurationError: if the row-number column has the name of one of them
+    :raises ConfigurationError: if the row-number column has the name of another column
     """
     if settings.row_number in columns:
         raise ConfigurationError(
@@ -49,10 +50,8 @@ def header(columns: Sequence[str], settings: Settings) -> bytes:
 
 def lines(batch: pa.RecordBatch, settings: Settings, *, first_row: int = 1) -> pa.LargeStringArray:
     """
-    Give one text line for each row, line ending included.
+    Return one text line for each row, line ending included.
 
-    :param batch: the rows
-    :param settings: how they are written
     :param first_row: the number of the batch's first row in the whole delivery, counted from 1
     :raises ConfigurationError: for a value that has no text, with its row and column, never the value
     """
@@ -67,7 +66,7 @@ def lines(batch: pa.RecordBatch, settings: Settings, *, first_row: int = 1) -> p
 
 
 def block(lines: pa.LargeStringArray) -> bytes:
-    """Give the bytes of consecutive lines: their text stands in one piece in Arrow's buffer already."""
+    """Return the bytes of consecutive lines, whose text is contiguous in Arrow's buffer."""
     if not len(lines):
         return b""
     start, end = line_offsets(lines)[0], line_offsets(lines)[-1]
@@ -75,7 +74,7 @@ def block(lines: pa.LargeStringArray) -> bytes:
 
 
 def line_offsets(lines: pa.LargeStringArray) -> memoryview:
-    """Give where each line begins in the buffer, and where the last one ends."""
+    """Return where each line begins in the buffer, and where the last one ends."""
     return memoryview(lines.buffers()[1]).cast("q")[lines.offset : lines.offset + len(lines) + 1]
 
 
@@ -87,7 +86,7 @@ def _lines(columns: Sequence[Cells], settings: Settings) -> pa.LargeStringArray:
 
 
 def _array(value: str, type_: pa.DataType | None = None) -> pa.Array:
-    """Make an array of one text from its bytes: at the first Python object, pyarrow would import pandas."""
+    """Create an array of one text from its bytes, because pyarrow imports pandas when it converts a Python object."""
     data = value.encode()
     offset = "i" if type_ is None else "q"
     offsets = array(offset, [0, len(data)])
@@ -133,14 +132,14 @@ def _enclosed(text: pa.Array, settings: Settings) -> pa.Array:
 
 
 def _numbers_are_plain(settings: Settings) -> bool:
-    """Whether no number can hold a special character or equal what stands for NULL: then the search is spared."""
+    """Return whether no number can contain a special character or equal the text for NULL, so no search is needed."""
     special = {settings.field_delimiter, settings.escape_character}
     return settings.nan_text is None and not settings.null_text and not special & _NUMBER_CHARACTERS
 
 
 def _has_special_characters(text: pa.Array, settings: Settings) -> pa.Array:
-    # Commons CSV's QuoteMode.MINIMAL: besides the obvious ones it quotes what begins with a character up to "#"
-    # or ends with one up to the space, because parsers trip over those. The empty text is less than "$" too.
+    # Commons CSV's QuoteMode.MINIMAL also quotes texts that begin with a character up to "#" or end with one up to the
+    # space, because some parsers misread those. The empty text is less than "$" too.
     found = pc.or_(pc.less(text, _string("$")), pc.not_equal(pc.ascii_rtrim(text, characters=_UP_TO_SPACE), text))
     special = settings.field_delimiter + QUOTE + "\r\n" + (settings.escape_character or "")
     if _any_inside(text, special):
@@ -152,7 +151,7 @@ def _has_special_characters(text: pa.Array, settings: Settings) -> pa.Array:
 
 
 def _any_inside(text: pa.Array, characters: str) -> bool:
-    """Whether one of the characters is anywhere in the column: a search in its bytes is much faster than a regex."""
+    """Return whether the column contains one of the characters; a search in its bytes is much faster than a regex."""
     buffer = text.buffers()[2]
     data = buffer.to_pybytes() if buffer else b""
     return any(character.encode() in data for character in characters)

@@ -1,4 +1,4 @@
-"""Cut formatted lines into the parts of a split output, the header in each."""
+"""Cut formatted lines into the parts of a split output, each with the header."""
 
 from __future__ import annotations
 
@@ -13,18 +13,16 @@ from persado.settings.models.effective import Settings
 MEGABYTE = 1_000_000
 
 Block = tuple[int, int, bytes]
-"""The number of the part from 1, the rows in the block, and the block of text."""
+"""The number of the part, counted from 1, the number of rows in the block, and the text of the block."""
 
 
 def parts(batches: Iterable[pa.RecordBatch], columns: Sequence[str], settings: Settings) -> Iterator[Block]:
     """
     Format rows, part by part; without ``split`` there is one part.
 
-    :param batches: the rows
+    Each part begins with the header, in a block without rows, so an empty result has one part too.
+
     :param columns: the headers
-    :param settings: how they are written, and how large a part may become
-    :return: in order, (number of the part from 1, rows in the block, block of text); a part begins with its
-        header as a block without rows, so that an empty result still has one part
     :raises ConfigurationError: for a value that has no text
     """
     head = header(columns, settings)
@@ -47,7 +45,7 @@ def parts(batches: Iterable[pa.RecordBatch], columns: Sequence[str], settings: S
 
 
 class _Room:
-    """What still fits into the current part."""
+    """The room left in the current part."""
 
     def __init__(self, settings: Settings, header_bytes: int) -> None:
         split = settings.split
@@ -56,7 +54,7 @@ class _Room:
         self._empty = True
 
     def fitting(self, lines: pa.LargeStringArray) -> int:
-        """Tell how many of the next lines fit; a line too long for any part gets one of its own."""
+        """Return how many of the next lines fit; a line too long for any part gets a separate part."""
         fitting = len(lines)
         if self._rows is not None:
             fitting = min(fitting, self._rows)
@@ -66,7 +64,7 @@ class _Room:
         return max(fitting, 1) if self._empty else max(fitting, 0)
 
     def take(self, rows: int, size: int) -> None:
-        """Note what was written."""
+        """Subtract what was written."""
         self._empty = False
         if self._rows is not None:
             self._rows -= rows

@@ -1,28 +1,28 @@
 """
-A value's text, decided in one place.
+The text of a value, defined in one place.
 
-:func:`text` is the reference for every path through the code; :mod:`persado.pipeline.format.columns` gives the same
-for whole columns. The text of a value never depends on the driver, the server's or the machine's settings,
-and no number passes through a float on its way.
+:func:`text` is the reference for every path through the code; :mod:`persado.pipeline.format.columns` produces the same
+text for whole columns. The text never depends on the driver or on the settings of the server or the machine. Integers
+and decimals are never converted to a float.
 
 ======================  ====================================================================
 type                    text
 ======================  ====================================================================
-integer, decimal        plain digits, no exponent, the scale kept (``1.10``)
+integer, decimal        plain digits, no exponent, the scale preserved (``1.10``)
 float                   the shortest text that reads back as the same float (Python's ``repr``)
 NaN, Infinity           refused, unless ``nan_text`` is set
 boolean                 ``true`` or ``false``
-text                    as it is
-date                    ``YYYY-MM-DD``, from 0001 to 9999; what is outside or infinite is refused
+text                    unchanged
+date                    ``YYYY-MM-DD``, from 0001 to 9999; others, and infinity, are refused
 time                    ``HH:MM:SS[.ffffff][+HH:MM]``
-timestamp               ``YYYY-MM-DD HH:MM:SS[.ffffff]``; nine digits where there are nanoseconds
+timestamp               ``YYYY-MM-DD HH:MM:SS[.ffffff]``; nine digits if there are nanoseconds
 timestamp with zone     the same in UTC, then ``+00:00``
 interval                ISO 8601 duration, ``P1Y2M3DT4H5M6.5S`` (as PostgreSQL's ``iso_8601``)
 bytes                   lower-case hex
 UUID, network address   their standard text
-array, struct, map      compact JSON: numbers and JSON documents as above, all else as JSON strings
-JSON                    as the source gives it
-range                   PostgreSQL's form, the bounds as above: ``[1,5)``
+array, struct, map      compact JSON: numbers, booleans and JSON as here, others as strings
+JSON                    as the source returns it
+range                   PostgreSQL's form, with the bounds as above: ``[1,5)``
 ======================  ====================================================================
 """
 
@@ -42,31 +42,31 @@ import pyarrow as pa
 
 from persado.errors import ConfigurationError
 
-ODD_YEAR = "expected a date between the years 0001 and 9999, got one outside or an infinite one; mend the query"
-NO_NAN = "NaN or Infinity has no agreed text; set nan_text, or mend the query"
+ODD_YEAR = "expected a date between the years 0001 and 9999, found an earlier, later or infinite one; fix the query"
+NO_NAN = "NaN or Infinity has no agreed text; set nan_text, or fix the query"
 
 _SECOND = 1_000_000
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class NoTextError(ConfigurationError):
-    """A value that has no text; the message never holds the value."""
+    """A value that has no text; the message never contains the value."""
 
 
 class JSONText(str):
-    """A JSON document: inside an array it stands as it is, without quotes."""
+    """A JSON document; inside an array it is written unchanged, without quotes."""
 
     __slots__ = ()
 
 
 def text(value: Any, nan_text: str | None = None) -> str | None:
     """
-    Give the text of one value.
+    Return the text of one value.
 
-    :param value: a value as a DB-API driver or Arrow gives it; None is NULL
+    :param value: a value as a DB-API driver or Arrow returns it; None is NULL
     :param nan_text: the text of NaN and the infinities; None refuses them
-    :raises NoTextError: for NaN and the infinities without a ``nan_text``, for text that is not Unicode, and for
-        a type that has no rule
+    :raises NoTextError: for NaN and the infinities without a ``nan_text``, for text that is not Unicode, for a
+        timestamp outside of the years 0001 to 9999, and for a type that has no rule
     """
     if value is None:
         return None
@@ -83,16 +83,16 @@ def text(value: Any, nan_text: str | None = None) -> str | None:
 
 
 def json_string(value: str) -> str:
-    """Write a text as a JSON string."""
+    """Return a text as a JSON string."""
     return json.dumps(value, ensure_ascii=False)
 
 
 def duration(months: int, days: int, microseconds: int) -> str:
     """
-    Write an interval as PostgreSQL does with ``IntervalStyle = iso_8601``.
+    Format an interval as PostgreSQL does with ``IntervalStyle = iso_8601``.
 
-    :param months: the months; whole years are written as such
-    :param days: the days; a day is not 24 hours
+    :param months: the months; whole years are written as years
+    :param days: the days; they are not converted to hours
     :param microseconds: the time part
     """
     sign = "-" if microseconds < 0 else ""
@@ -124,9 +124,9 @@ def _is_finite(value: float | decimal.Decimal) -> bool:
 
 
 def _unicode(value: str) -> str:
-    # Drivers and pandas let halves of surrogate pairs through; UTF-8 has no bytes for them.
+    # Drivers and pandas accept lone surrogates, which UTF-8 cannot encode.
     if not value.isascii() and _SURROGATE.search(value):
-        raise NoTextError("the text is not valid Unicode (a lone surrogate); mend the source or the query")
+        raise NoTextError("the text is not valid Unicode (a lone surrogate); fix the source or the query")
     return value
 
 
@@ -134,7 +134,7 @@ def _timestamp(value: dt.datetime) -> str:
     if value.tzinfo is not None:
         try:
             value = value.astimezone(dt.UTC)
-        except OverflowError:  # the first or the last day of all, in a zone far from UTC
+        except OverflowError:  # the first or the last possible day, in a zone far from UTC
             raise NoTextError(ODD_YEAR) from None
     return value.isoformat(sep=" ")
 
@@ -144,7 +144,7 @@ def _timedelta(value: dt.timedelta) -> str:
 
 
 def _month_day_nano(value: pa.MonthDayNano) -> str:
-    # No engine that is read here keeps more than microseconds in an interval.
+    # None of the supported engines stores more than microseconds in an interval.
     return duration(value.months, value.days, int(math.copysign(abs(value.nanoseconds) // 1000, value.nanoseconds)))
 
 
@@ -153,7 +153,7 @@ def _is_nested(value: Any) -> bool:
 
 
 def _json(value: Any, nan_text: str | None) -> str:
-    """Write nested values as compact JSON; numbers keep their digits, which json.dumps would not promise."""
+    """Return nested values as compact JSON. It preserves the digits of numbers, which json.dumps does not guarantee."""
     if isinstance(value, dict):
         members = (f"{json_string(text(k, nan_text) or '')}:{_member(v, nan_text)}" for k, v in value.items())
         return "{" + ",".join(members) + "}"
@@ -164,7 +164,7 @@ def _member(value: Any, nan_text: str | None) -> str:
     found = text(value, nan_text)
     if found is None:
         return "null"
-    # Also bool; NaN's text is no JSON number.
+    # int includes bool. The text for NaN is not a JSON number.
     number = isinstance(value, int) or (isinstance(value, float | decimal.Decimal) and _is_finite(value))
     return found if number or _is_nested(value) or isinstance(value, JSONText) else json_string(found)
 

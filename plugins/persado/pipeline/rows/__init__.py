@@ -1,1 +1,1 @@
-"""The rows on their way: the chosen columns, the user's function, contract and guards."""
+"""From query result to rows to send: the user's function, the chosen columns, contract and guards."""

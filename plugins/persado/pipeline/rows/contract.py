@@ -1,4 +1,4 @@
-"""Does what is about to be sent keep the receiver's contract? Judged batch by batch, before anything is sent."""
+"""Check the rows against the receiver's contract, batch by batch, before anything is sent."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from persado.settings.models.contract import Contract, ContractColumn
 
 SHOWN_ROWS = 5
 
-# What the text of a value must match, and how that is said.
+# The pattern that the text of a value must match, and its description in errors.
 _PATTERNS = {
     "md5_hex": (r"\A[0-9a-f]{32}\z", "32 lower-case hex digits"),
     "unix_seconds": (r"\A[0-9]{1,11}\z", "whole Unix seconds"),
@@ -25,11 +25,11 @@ _PATTERNS = {
 
 class ContractCheck:
     """
-    Count what breaks a contract.
+    Count the violations of a contract.
 
-    :param contract: what the receiver insists on
+    :param contract: the receiver's requirements
     :param headers: the columns that will be sent
-    :param shown: the columns as errors may show them, if not all of them may be shown
+    :param shown: the list of columns to show in errors, if some of them must not be shown
     :raises RejectedError: if a required column is missing
     """
 
@@ -46,11 +46,11 @@ class ContractCheck:
         self._rows: dict[tuple[str, str], list[int]] = {}
         self._seen = 0
 
-    def look(self, batch: pa.RecordBatch) -> None:
-        """Judge the next rows."""
+    def check(self, batch: pa.RecordBatch) -> None:
+        """Check the next rows."""
         for column, position in self._columns:
             text = cells(batch.column(position), name=column.name, first_row=self._seen + 1, nan_text="NaN").text
-            for expected, broken in _judge(column, text):
+            for expected, broken in _violations(column, text):
                 found = pc.indices_nonzero(broken)
                 if len(found):
                     breach = (column.name, expected)
@@ -61,12 +61,12 @@ class ContractCheck:
 
     def rules(self) -> list[tuple[str, str, int]]:
         """
-        Say what is asked of each value, for a database that judges itself; see :meth:`note`.
+        Return the rules for values, for a database that checks them itself; see :meth:`record`.
 
-        :return: what is expected, the pattern that the text of a value must match (it is empty where only a value is
-            asked for), and the position of the column among the headers
+        :return: for each rule what is expected, the pattern that the text of a value must match (empty if any value
+            will do), and the position of the column among the headers
         """
-        # What a pattern has marked is a value: the rules that ask for one come last.
+        # The database replaces a broken value with a mark, which no pattern matches: require values last.
         rules = [
             (_PATTERNS[column.type][1], _PATTERNS[column.type][0], position)
             for column, position in self._columns
@@ -75,8 +75,8 @@ class ContractCheck:
         rules += [("a value", "", position) for column, position in self._columns if not column.nullable]
         return rules
 
-    def note(self, name: str, expected: str, row: int) -> None:
-        """Note that a value is not what is expected of it."""
+    def record(self, name: str, expected: str, row: int) -> None:
+        """Record a value that is not as expected."""
         breach = (name, expected)
         self._breaches[breach] += 1
         rows = self._rows.setdefault(breach, [])
@@ -85,9 +85,9 @@ class ContractCheck:
 
     def finish(self) -> None:
         """
-        Say what was found.
+        Complete the check.
 
-        :raises RejectedError: with counts and the first rows' numbers, never a value
+        :raises RejectedError: for violations, with their counts and the first row numbers, never a value
         """
         if self._breaches:
             found = "; ".join(
@@ -98,13 +98,13 @@ class ContractCheck:
             raise RejectedError(f"the contract is broken, nothing was sent: {found}")
 
 
-def _judge(column: ContractColumn, text: pa.Array) -> list[tuple[str, pa.Array]]:
+def _violations(column: ContractColumn, text: pa.Array) -> list[tuple[str, pa.Array]]:
     empty = pc.or_(text.is_null(), pc.fill_null(pc.equal(text, ""), fill_value=True))
-    judged = []
+    found = []
     if not column.nullable:
-        judged.append(("a value", empty))
+        found.append(("a value", empty))
     if column.type in _PATTERNS:
         pattern, expected = _PATTERNS[column.type]
         matches = pc.fill_null(pc.match_substring_regex(text, pattern), fill_value=False)
-        judged.append((expected, pc.and_(pc.invert(empty), pc.invert(matches))))
-    return judged
+        found.append((expected, pc.and_(pc.invert(empty), pc.invert(matches))))
+    return found

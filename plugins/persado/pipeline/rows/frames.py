@@ -1,4 +1,4 @@
-"""Record batches as pandas DataFrames for people's functions, and back."""
+"""Convert record batches to pandas DataFrames for users' functions, and back."""
 
 from __future__ import annotations
 
@@ -14,36 +14,32 @@ from persado.pipeline.rows.rows import BATCH_BYTES, BATCH_ROWS
 if TYPE_CHECKING:
     import pandas as pd
 
-# Arrow's arithmetic adds up the digits of both sides and fails beyond 38 or 76: a column should claim no more digits
-# than it needs.
+# Arrow's arithmetic adds the precisions of both operands and fails above 38 or 76 digits, so a column should have no
+# higher precision than it needs.
 _DIGITS = (9, 18, 28, 38)
 
 
 def regrouped(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """
-    Give batches of :data:`BATCH_ROWS` rows, or fewer where values are large, however the driver cuts them.
-
-    :param batches: the rows
-    """
-    kept: pa.Table | None = None
+    """Yield batches of :data:`BATCH_ROWS` rows, or fewer if values are large, whatever the sizes of the driver's."""
+    pending: pa.Table | None = None
     for batch in batches:
         table = pa.Table.from_batches([batch])
-        joined = _joined(kept, table)
-        if joined is None and kept is not None:
-            yield _batch(kept)
-        kept = table if joined is None else joined
-        while kept.num_rows >= BATCH_ROWS or kept.nbytes >= BATCH_BYTES:
-            yield _batch(kept.slice(0, BATCH_ROWS))
-            kept = kept.slice(BATCH_ROWS)
-            if kept.num_rows == 0:
-                kept = None
+        joined = _joined(pending, table)
+        if joined is None and pending is not None:
+            yield _batch(pending)
+        pending = table if joined is None else joined
+        while pending.num_rows >= BATCH_ROWS or pending.nbytes >= BATCH_BYTES:
+            yield _batch(pending.slice(0, BATCH_ROWS))
+            pending = pending.slice(BATCH_ROWS)
+            if pending.num_rows == 0:
+                pending = None
                 break
-    if kept is not None:
-        yield _batch(kept)
+    if pending is not None:
+        yield _batch(pending)
 
 
 def _joined(first: pa.Table | None, second: pa.Table) -> pa.Table | None:
-    """Put two tables together; None where their types differ by more than that one knows nothing but NULL."""
+    """Concatenate two tables; None if their types differ, except for columns that are all NULL in one of them."""
     if first is None:
         return None
     try:
@@ -59,11 +55,9 @@ def _batch(table: pa.Table) -> pa.RecordBatch:
 
 def frame_of(batch: pa.RecordBatch) -> pd.DataFrame:
     """
-    Give a batch as a DataFrame with Arrow-backed types.
+    Convert a batch to a DataFrame with Arrow-backed types.
 
-    A column of mixed types comes as text, and so does one of which nothing but NULL is known.
-
-    :param batch: the rows
+    Columns of mixed types become text, as do columns of unknown type with NULL only.
     """
     import pandas as pd
 
@@ -92,12 +86,12 @@ def _needed_digits(array: pa.Array) -> int:
 
 def batch_of(frame: pd.DataFrame, first_row: int) -> pa.RecordBatch:
     """
-    Give a DataFrame of any types as a batch.
+    Convert a DataFrame of any types to a batch.
 
-    What pandas takes for missing in its own types, NaN too, is NULL.
+    Values that pandas treats as missing in its own types, including NaN, become NULL.
 
-    :param frame: the rows; its index is no column
-    :param first_row: the number of the first one, for errors
+    :param frame: the rows; its index is ignored
+    :param first_row: the number of the first row, for errors
     :raises ConfigurationError: for a value that has no text, with its row and column, never the value
     """
     import pandas as pd
@@ -115,7 +109,7 @@ def batch_of(frame: pd.DataFrame, first_row: int) -> pa.RecordBatch:
 
 
 def _plain(value: Any) -> Any:
-    """Give Python's own value for one of numpy's scalars."""
+    """Convert a numpy scalar to a Python or pandas value."""
     import numpy as np
     import pandas as pd
 
@@ -125,7 +119,7 @@ def _plain(value: Any) -> Any:
         case np.timedelta64():
             return pd.Timedelta(value)
         case np.floating() if not isinstance(value, float):
-            return float(str(value))  # the shortest text of a narrow float; its bits as a wide one have more digits
+            return float(str(value))  # by its shortest text; a direct conversion would add digits
         case np.generic():
             return value.item()
     return value

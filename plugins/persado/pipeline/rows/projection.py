@@ -1,4 +1,4 @@
-"""Which of the query's columns are sent, in which order and under which header."""
+"""Choose which of the query's columns are sent, in which order and under which header."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ def selector(
     """
     Prepare the choice of columns.
 
-    A column is found by its exact name, else by the one that differs in upper and lower case only, because
+    A column is found by its exact name, or else by the only name that differs in upper and lower case alone, because
     databases fold names differently.
 
     :param available: the query's columns
-    :param columns: what the data template wants; None takes every column as it comes
-    :param producer: what gives the columns, for errors
-    :param shown: the columns as errors may show them, if not all of them may be shown
+    :param columns: the columns of the data template; None selects every column unchanged
+    :param producer: the source of the columns, for errors
+    :param shown: the list of columns to show in errors, if some of them must not be shown
     :return: the headers, and a function that applies the choice to a batch
-    :raises ConfigurationError: for a column that the query does not give
+    :raises ConfigurationError: for a column that the query does not return
     """
     if columns is None:
         return tuple(available), lambda batch: batch
@@ -46,13 +46,11 @@ def source_positions(
     available: Sequence[str], columns: Sequence[Column], *, producer: str = "query", shown: str | None = None
 ) -> list[int | None]:
     """
-    Tell where in the query's columns each wanted one is; None for a constant.
+    Return the position of each wanted column among the query's columns; None for a constant.
 
-    :param available: the query's columns
-    :param columns: what the data template wants
-    :param producer: what gives the columns, for errors
-    :param shown: the columns as errors may show them, if not all of them may be shown
-    :raises ConfigurationError: for a column that the query does not give
+    The parameters are those of :func:`selector`.
+
+    :raises ConfigurationError: for a column that the query does not return
     """
     found = []
     for column in columns:
@@ -60,7 +58,7 @@ def source_positions(
         if position is None and not column.constant:
             guess = did_you_mean(column.source, available if shown is None else shown.split(", "))
             raise ConfigurationError(
-                f"the data template wants the column {column.source!r}, which the {producer} does not give. The "
+                f"the data template wants the column {column.source!r}, which the {producer} does not return. The "
                 f"{producer}'s columns: {', '.join(available) if shown is None else shown}.{guess}"
             )
         found.append(position)

@@ -1,4 +1,4 @@
-"""From the query's rows to the rows that are sent: transform, choose the columns, check the contract."""
+"""Turn the query's rows into the rows to send: transform them, choose the columns, check the contract."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from persado.settings.models.contract import Contract
 @dataclass(frozen=True)
 class RowSpec:
     """
-    What a data template says about rows.
+    The row settings of a data template.
 
-    :param columns: which columns are sent and under which header; None sends every column as it comes
-    :param transform: a Python function, ``module:function``, that gets each batch first
-    :param transform_folder: where the function's module is
-    :param contract: what the receiver insists on
+    :param columns: which columns are sent and under which header; None sends every column unchanged
+    :param transform: a Python function, ``module:function``, that is applied to each batch first
+    :param transform_folder: the folder of the function's module
+    :param contract: the receiver's requirements
     """
 
     columns: tuple[Column, ...] | None = None
@@ -34,7 +34,7 @@ class RowSpec:
 
     def check(self) -> None:
         """
-        Find what can be known before the query runs.
+        Check what can be checked before the query runs.
 
         :raises ConfigurationError: if the function cannot be imported
         """
@@ -44,12 +44,10 @@ class RowSpec:
 
 def apply_row_spec(rows: Rows, row_spec: RowSpec) -> tuple[tuple[str, ...], Iterator[pa.RecordBatch]]:
     """
-    Give the headers and the rows that are sent.
+    Return the headers and the rows to send.
 
-    :param rows: the query's result
-    :param row_spec: what the data template says
-    :raises ConfigurationError: for a column that is not there, or a function that fails
-    :raises RejectedError: once all rows are read, if they break the contract
+    :raises ConfigurationError: for a column that does not exist, or a function that fails
+    :raises RejectedError: after all rows are read, if they break the contract
     """
     if row_spec.transform:
         function = load_transform(row_spec.transform, row_spec.transform_folder)
@@ -64,6 +62,6 @@ def apply_row_spec(rows: Rows, row_spec: RowSpec) -> tuple[tuple[str, ...], Iter
 
 def _checked(batches: Iterator[pa.RecordBatch], check: ContractCheck) -> Iterator[pa.RecordBatch]:
     for batch in batches:
-        check.look(batch)
+        check.check(batch)
         yield batch
     check.finish()

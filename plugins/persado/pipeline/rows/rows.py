@@ -1,4 +1,4 @@
-"""What is read from a database: the names of the columns, and the rows as Arrow record batches."""
+"""The result of a query: the names of the columns, and the rows as Arrow record batches."""
 
 from __future__ import annotations
 
@@ -11,30 +11,31 @@ from persado.errors import ConfigurationError
 
 BATCH_ROWS = 10_000
 BATCH_BYTES = 1 << 25
-"""How large a batch may become, whatever its rows."""
+"""The size limit of a batch, whatever its number of rows."""
 
-ONE_SELECT = "the query gives no rows and no columns, or is more than one statement; expected one SELECT statement"
+ONE_SELECT = "the query returns no rows and no columns, or is more than one statement; expected one SELECT statement"
 
 Result = tuple[tuple[str, ...], Iterator[pa.RecordBatch]]
-"""The names of the columns, in the query's order, and the rows, to be read once."""
+"""The names of the columns, in the query's order, and the rows, which can be read once."""
 
 
 def refuse_twice(columns: tuple[str, ...]) -> None:
     """
-    Refuse columns of one name.
+    Refuse duplicate column names.
 
     :raises ConfigurationError: if there are any
     """
-    if twice := sorted({name for name in columns if columns.count(name) > 1}):
-        raise ConfigurationError(f"the query gives several columns named {', '.join(twice)}; rename them with AS")
+    if duplicates := sorted({name for name in columns if columns.count(name) > 1}):
+        raise ConfigurationError(
+            f"the query returns several columns named {', '.join(duplicates)}; rename them with AS"
+        )
 
 
 def list_names(names: Collection[str], showable: Collection[str]) -> str:
     """
-    List the names of columns for an error.
+    Format column names for an error.
 
-    :param names: all of them
-    :param showable: those that may be shown
+    :param showable: the names that may be shown; the others are only counted
     """
     shown = [name for name in names if name in showable]
     others = len(names) - len(shown)
@@ -47,10 +48,10 @@ class Rows:
     A query's result.
 
     :param columns: the names of the columns, in the query's order
-    :param batches: the rows; to be read once, while the connection is open
+    :param batches: the rows, which can be read once, while the connection is open
     :param path: how they are read, for the receipt
-    :param producer: what has made them, for errors
-    :param showable: the names that errors may show; a function may have made others of values, as a pivot does
+    :param producer: where they come from, for errors
+    :param showable: the names that errors may show; a function may derive other names from values, as a pivot does
     """
 
     columns: tuple[str, ...]
@@ -60,5 +61,5 @@ class Rows:
     showable: tuple[str, ...] | None = None
 
     def shown_columns(self) -> str:
-        """List the columns for an error."""
+        """Format the columns for an error."""
         return list_names(self.columns, self.columns if self.showable is None else self.showable)

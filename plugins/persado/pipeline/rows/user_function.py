@@ -1,4 +1,4 @@
-"""A user's own Python function over the rows: the place for what SQL cannot say."""
+"""Apply a user's Python function to the rows, for transformations that SQL cannot express."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ def load_transform(specification: str, folder: Path) -> Callable[[pd.DataFrame],
     Import the function.
 
     :param specification: ``module:function``
-    :param folder: where the module is: the folder that holds the configuration's, ``include`` as a rule; else
-        ``$AIRFLOW_HOME/include`` is looked into
-    :raises ConfigurationError: if there is no such module or function, or the module cannot be imported
+    :param folder: the folder to search for the module: the parent of the configuration folder, usually ``include``;
+        ``$AIRFLOW_HOME/include`` is searched next
+    :raises ConfigurationError: if the module or function does not exist, or the module cannot be imported
     """
     module_name, _, function_name = specification.partition(":")
     found = find_module(module_name, folder)
@@ -38,11 +38,11 @@ def load_transform(specification: str, folder: Path) -> Callable[[pd.DataFrame],
         raise ConfigurationError(f"transform {specification}: {missing_module(module_name, folder)}")
     path, base = found
     if str(base) not in sys.path:
-        sys.path.append(str(base))  # for its neighbours; last, so that it hides nothing
+        sys.path.append(str(base))  # for modules next to it; last, so that it hides no other module
     spec = importlib.util.spec_from_file_location(f"persado_transform.{module_name}", path)
-    module = importlib.util.module_from_spec(spec)  # type: ignore[arg-type]  # a .py file always has one
+    module = importlib.util.module_from_spec(spec)  # type: ignore[arg-type]  # a .py file always has a spec
     problem = None
-    sys.modules[module.__name__] = module  # dataclasses and pickle look there
+    sys.modules[module.__name__] = module  # dataclasses and pickle need it there
     try:
         spec.loader.exec_module(module)  # type: ignore[union-attr]  # see above
     except (Exception, SystemExit) as error:
@@ -60,12 +60,12 @@ def transformed(rows: Rows, function: Callable[[pd.DataFrame], pd.DataFrame], na
     """
     Apply a function to every batch.
 
-    The first batch is read at once, because only the function knows its columns.
+    The first batch is read immediately, because only the function's result shows the columns.
 
-    :param rows: the query's result; without rows, the function gets one empty frame
-    :param function: gets a DataFrame with Arrow-backed types, gives one
-    :param name: how the function is called in errors
-    :raises ConfigurationError: if the function fails, or gives something else; never with a value in it
+    :param rows: the query's result; if it has no rows, the function gets one empty frame
+    :param function: takes and returns a DataFrame; the one it gets has Arrow-backed types
+    :param name: the name of the function in errors
+    :raises ConfigurationError: if the function fails or returns something else; the message never contains a value
     """
     batches = _apply_to_all(rows, function, name)
     first = next(batches)
@@ -81,7 +81,7 @@ def transformed(rows: Rows, function: Callable[[pd.DataFrame], pd.DataFrame], na
 def _apply_to_all(rows: Rows, function: Any, name: str) -> Iterator[pa.RecordBatch]:
     batches = regrouped(rows.batches)
     headers: list[str] | None = None
-    read = made = 0
+    read = produced = 0
     for number, batch in enumerate(itertools.chain([next(batches, None)], batches), 1):
         where = f"transform {name}, batch {number} (from row {read + 1})"
         if batch is None:
@@ -89,15 +89,15 @@ def _apply_to_all(rows: Rows, function: Any, name: str) -> Iterator[pa.RecordBat
         else:
             frame = _call(function, frame_of(batch), where)
             read += batch.num_rows
-        if problem := _wrong(frame, headers, rows.columns):
+        if problem := _frame_problem(frame, headers, rows.columns):
             raise ConfigurationError(f"{where}: {problem}")
         headers = headers or list(frame.columns)
-        yield batch_of(frame, made + 1)
-        made += len(frame)
+        yield batch_of(frame, produced + 1)
+        produced += len(frame)
 
 
 def _call_without_rows(function: Any, columns: Sequence[str], where: str) -> Any:
-    """Call it with an empty frame, of a database that does not tell the types then: with texts, else with numbers."""
+    """Call it with an empty frame. The column types are unknown, so try text columns first, then numbers."""
     texts, numbers = (
         frame_of(pa.RecordBatch.from_arrays([pa.nulls(0, type_)] * len(columns), names=list(columns)))
         for type_ in (pa.string(), pa.float64())
@@ -112,16 +112,16 @@ def _call(function: Any, frame: pd.DataFrame, where: str) -> Any:
     try:
         return function(frame)
     except (Exception, SystemExit) as error:
-        # The text of the error may quote a value; the line of the user's own code does not.
+        # The text of the error may quote a value; the line number in the user's code does not.
         frames = traceback.extract_tb(error.__traceback__)[1:]
         own = [frame for frame in frames if "site-packages" not in Path(frame.filename).parts]
         place = f" at {Path(own[-1].filename).name}:{own[-1].lineno}" if own else " when it was called with a DataFrame"
         problem = f"it raised {type(error).__name__}{place}"
-    raise ConfigurationError(f"{where}: {problem}")  # out here, so that no value hangs on the error as its context
+    raise ConfigurationError(f"{where}: {problem}")  # outside of except: the context could contain a value
 
 
-def _wrong(frame: Any, headers: Sequence[str] | None, showable: Sequence[str]) -> str | None:
-    """Say what is wrong with what a function gave."""
+def _frame_problem(frame: Any, headers: Sequence[str] | None, showable: Sequence[str]) -> str | None:
+    """Return what is wrong with a function's result, if anything."""
     import pandas as pd
 
     if not isinstance(frame, pd.DataFrame):
@@ -130,13 +130,13 @@ def _wrong(frame: Any, headers: Sequence[str] | None, showable: Sequence[str]) -
     if others := {type(header).__name__ for header in columns if not isinstance(header, str)}:
         return f"expected a DataFrame with text as column names, got names of type {', '.join(sorted(others))}"
     if not columns:
-        return "expected a DataFrame with columns, got one without any"
-    if twice := {header for header in columns if columns.count(header) > 1}:
-        return f"expected a DataFrame whose columns differ in name, got several named {list_names(twice, showable)}"
+        return "expected a DataFrame with columns, got one without columns"
+    if duplicates := {header for header in columns if columns.count(header) > 1}:
+        return f"expected a DataFrame with unique column names, got several named {list_names(duplicates, showable)}"
     if headers is None or columns == headers:
         return None
     missing, new = set(headers) - set(columns), set(columns) - set(headers)
     if not missing and not new:
-        return "expected the columns of the first batch, got them in another order"
+        return "expected the columns of the first batch, got them in a different order"
     named = f"missing: {list_names(missing, showable)}; new: {list_names(new, showable)}"
     return f"expected the columns of the first batch; {named}"

@@ -1,1 +1,1 @@
-"""The stage area: the files between two tasks, and the records that describe them."""
+"""Stage: the files and records that pass between the stages of a delivery."""

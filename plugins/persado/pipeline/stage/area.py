@@ -1,8 +1,8 @@
 """
-Where one delivery's files rest between two stages.
+The storage for the files of a delivery between two stages.
 
-The folder is private (0700, its files 0600). A file is written under ``.part`` and renamed when it is complete,
-so that a killed stage never leaves something that the next one could take for whole.
+The folder is private (0700, its files 0600). A file is written as ``.part`` and renamed when it is complete, so a
+killed stage never leaves a file that the next one could take for complete.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from persado.errors import ConfigurationError
 from persado.pipeline.stage.artifact import Artifact, MeasuredSink
 
 ABANDONED_AFTER = 3 * 24 * 3600
-"""The age in seconds from which the files of a delivery count as abandoned, here and at the site."""
+"""The age in seconds above which the files of a delivery count as abandoned, here and at the site."""
 
 
 class StageArea:
     """
     The folder of one delivery.
 
-    :param root: the folder of all deliveries: a :class:`pathlib.Path`, or an object that behaves like one
+    :param root: the folder of all deliveries: a :class:`pathlib.Path`, or an object with the same interface
         (Airflow's ``ObjectStoragePath``)
-    :param delivery_id: the delivery's id, the name of its folder
+    :param delivery_id: the delivery's id, which is the name of its folder
     """
 
     def __init__(self, root: Any, delivery_id: str) -> None:
@@ -38,11 +38,7 @@ class StageArea:
 
     @contextmanager
     def create(self, file: str) -> Iterator[MeasuredSink]:
-        """
-        Write a file; it appears when the block ends without an error.
-
-        :param file: its name in the folder
-        """
+        """Write a file; it appears when the block ends without an error."""
         self._make_folder()
         part, path = self._folder / f"{file}.part", self._folder / file
         with _open_private(part) as target:
@@ -53,14 +49,14 @@ class StageArea:
             part.rename(path)
 
     def artifact(self, file: str, sink: MeasuredSink, *, name: str, rows: int) -> Artifact:
-        """Give the record of a file that :meth:`create` has completed."""
+        """Return the record of a file that :meth:`create` has completed."""
         return Artifact(uri=str(self._folder / file), name=name, rows=rows, bytes=sink.bytes, sha256=sink.sha256)
 
     def open(self, artifact: Artifact) -> BinaryIO:
         """
-        Open a file that an earlier stage left.
+        Open a file of an earlier stage.
 
-        :raises ConfigurationError: if it is gone, or is not the size that it had
+        :raises ConfigurationError: if it is missing, or its size has changed
         """
         path = self._folder / artifact.uri.rsplit("/", 1)[-1]
         try:
@@ -68,16 +64,16 @@ class StageArea:
         except FileNotFoundError:
             size = None
         if size != artifact.bytes:
-            found = "it is not there" if size is None else f"it has {size} bytes"
+            found = "it is missing" if size is None else f"it has {size} bytes"
             raise ConfigurationError(
-                f"{artifact.uri}: expected a file of {artifact.bytes} bytes from the stage before, but {found}. The "
-                "stage area is emptied when a delivery is done; on several workers it must be shared (stage_uri). "
+                f"{artifact.uri}: expected a file of {artifact.bytes} bytes from the previous stage, but {found}. The "
+                "stage area is emptied when a delivery is done; several workers must share it (stage_uri). "
                 "Clear the run from its first task on (extract, with all downstream tasks)"
             )
         return cast("BinaryIO", path.open("rb"))
 
     def holds(self, artifacts: Iterable[Artifact]) -> bool:
-        """Tell whether all these files are there; how large they are is :meth:`open`'s matter."""
+        """Return whether all these files exist; :meth:`open` checks their sizes."""
         return all((self._folder / artifact.uri.rsplit("/", 1)[-1]).exists() for artifact in artifacts)
 
     def remove(self) -> None:
@@ -86,9 +82,9 @@ class StageArea:
 
     def sweep(self, older_than: float = ABANDONED_AFTER) -> None:
         """
-        Remove what deliveries that never ended have left; what is of unknown age stays.
+        Remove the files of abandoned deliveries. Folders of unknown age are not removed.
 
-        :param older_than: the age in seconds from which on a folder counts as abandoned
+        :param older_than: the age in seconds above which a folder counts as abandoned
         """
         limit = time.time() - older_than
         if not self._root.exists():
@@ -117,7 +113,7 @@ def _changed(folder: Any) -> float:
     if isinstance(folder, Path):
         return max(path.stat().st_mtime for path in (folder, *folder.iterdir()))
     try:
-        # The paths' own stat knows the time in some kinds of storage only, and gives 1970 in the others.
+        # stat() of these paths returns the time for some kinds of storage only, and 1970 for the others.
         return float(max(path.fs.modified(path.path).timestamp() for path in folder.iterdir()))
     except (NotImplementedError, ValueError):
         return math.inf

@@ -1,7 +1,7 @@
 """
 Record batches in a file: one or more Arrow IPC streams, one after the other.
 
-A new stream begins where the types change, because a DB-API driver may give other types in a later batch.
+A new stream begins when the types change, because a later batch of a DB-API driver may have other types.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ import pyarrow as pa
 
 class ArrowWriter:
     """
-    Write batches, each in its own types.
+    Write batches, each with its own types.
 
-    :param sink: where the bytes go; left open
-    :param columns: the names of the columns, kept even where no row follows
+    :param sink: a binary file; left open
+    :param columns: the names of the columns, written even if no rows follow
     """
 
     def __init__(self, sink: Any, columns: Sequence[str]) -> None:
@@ -29,13 +29,13 @@ class ArrowWriter:
         """Append a batch."""
         if self._stream is None or batch.schema != self._schema:
             self._next_stream(batch.schema)
-        self._stream.write_batch(batch)  # type: ignore[union-attr]  # the line above made it
+        self._stream.write_batch(batch)  # type: ignore[union-attr]  # created by the line above
 
     def close(self) -> None:
         """Complete the file."""
         if self._stream is None:
             self._next_stream(self._schema)
-        self._stream.close()  # type: ignore[union-attr]  # the line above made it
+        self._stream.close()  # type: ignore[union-attr]  # created by the line above
 
     def _next_stream(self, schema: pa.Schema) -> None:
         if self._stream is not None:
@@ -49,7 +49,6 @@ def read_batches(source: BinaryIO) -> tuple[tuple[str, ...], Iterator[pa.RecordB
     """
     Read a file that :class:`ArrowWriter` wrote.
 
-    :param source: the file
     :return: the names of the columns, and the batches
     """
     first = pa.ipc.open_stream(source)

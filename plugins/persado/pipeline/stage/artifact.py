@@ -1,4 +1,4 @@
-"""What a stage leaves behind: a file's record, and the sink that measures it while it is written."""
+"""The output of a stage: the record of a file, and the sink that measures the file while it is written."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 class Artifact(BaseModel):
     """
-    A file in the stage area. The record travels between tasks; the data never does.
+    A file in the stage area. Tasks exchange this record through XCom, never the data.
 
-    :param uri: where the file is
-    :param name: the name of the file at the site, relative to the remote folder, as far as it is known
-    :param rows: the rows in it, header not counted
+    :param uri: the location of the file
+    :param name: its name at the site, relative to the remote folder, as far as it is known
+    :param rows: the number of rows, without the header
     :param bytes: its size
     :param sha256: its SHA-256, lower-case hex
     """
@@ -33,18 +33,14 @@ class Artifact(BaseModel):
 
 
 class Sink(Protocol):
-    """What a stage writes into."""
+    """An object that a stage writes to."""
 
     def write(self, data: Buffer, /) -> int | None:
-        """Take the bytes, or as many of them as the number given back says."""
+        """Write the bytes. Return how many were written; None means all."""
 
 
 class MeasuredSink(io.RawIOBase):
-    """
-    Pass bytes on, counting and hashing them on the way, so that nothing is read twice.
-
-    :param sink: where the bytes go; left open
-    """
+    """Count and hash the bytes on their way to a sink, so that no file is read twice. The sink is left open."""
 
     def __init__(self, sink: Sink) -> None:
         super().__init__()
@@ -53,7 +49,7 @@ class MeasuredSink(io.RawIOBase):
         self.bytes = 0
 
     def writable(self) -> bool:
-        """Return that it is."""
+        """Return True."""
         return True
 
     def write(self, data: Buffer, /) -> int:

@@ -1,4 +1,4 @@
-"""What is known of a delivery: handed from stage to stage while it runs, kept as the receipt at the end."""
+"""The records of a delivery: passed from stage to stage while it runs, and the receipt at the end."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class StageRecord(_Frozen):
     :param stage: its name, such as ``extract``
     :param started: when it began, UTC
     :param seconds: how long it took
-    :param rows: the rows that it passed on
-    :param bytes: the bytes that it wrote
-    :param files: the files that it wrote
+    :param rows: the number of rows that it passed on
+    :param bytes: the number of bytes that it wrote
+    :param files: the number of files that it wrote
     """
 
     stage: str
@@ -36,18 +36,18 @@ class StageRecord(_Frozen):
 
 class StageResult(_Frozen):
     """
-    What a stage hands to the next one. It travels through XCom; the data never does.
+    The result of a stage, passed to the next one through XCom. It never contains the data.
 
-    :param delivery_id: marks the delivery's files in the stage area and its temporary names at the site; the same at
+    :param delivery_id: marks the delivery's files in the stage area and its temporary names at the site; the same in
         every retry of the run
-    :param values: what the placeholders of file names stand for, fixed once a run
-    :param rows: the rows of the delivery
+    :param values: the values of the placeholders in file names, fixed once per run
+    :param rows: the number of rows of the delivery
     :param artifacts: the files as the last stage left them
     :param stages: what the stages did so far, in order
     :param read_by: how the rows were read: ``postgres-copy``, ``postgres-cursor``, ``duckdb-arrow`` or ``dbapi``
     :param query_sha256: the SHA-256 of the query as it was run
     :param key_fingerprint: the OpenPGP key that the files are encrypted to
-    :param warnings: what did not stop the delivery but should be seen
+    :param warnings: problems that did not stop the delivery
     """
 
     delivery_id: str
@@ -73,26 +73,22 @@ class DeliveredFile(_Frozen):
 
 class Receipt(_Frozen):
     """
-    Who sent what, where, and how it went. It holds no customer's data.
+    Who sent what, where, and how it went. It contains no customer data.
 
     :param outcome: ``delivered``
-    :param delivery_id: the delivery's id
-    :param orchestration: the orchestration's name
-    :param destination: the destination's name, or the Airflow connection where there is none
-    :param dag_id: the DAG
-    :param run_id: the DAG run
-    :param triggered_by: the user who started the run; None where the schedule or an asset did
-    :param reason: why that user says that the run is made
+    :param destination: the destination's name, or the Airflow connection if there is no destination
+    :param triggered_by: the user who started the run; None if the schedule or an asset did
+    :param reason: the reason that this user stated for the run
     :param query_sha256: the SHA-256 of the query as it was run
-    :param read_by: how the rows were read
-    :param rows: the rows delivered
+    :param read_by: how the rows were read, as in :class:`StageResult`
+    :param rows: the number of rows delivered
     :param files: the files at the site
     :param key_fingerprint: the OpenPGP key that they are encrypted to
-    :param done_path: the full path of the success file; None where none is written
+    :param done_path: the full path of the success file; None if none is written
     :param started: when the first stage began, UTC
-    :param finished: when the last one ended, UTC
+    :param finished: when the last stage ended, UTC
     :param stages: what each stage did
-    :param warnings: what did not stop the delivery but should be seen
+    :param warnings: problems that did not stop the delivery
     """
 
     outcome: str = "delivered"

@@ -1,7 +1,7 @@
 """
-A file on the disk that nobody can read but this process: without a name, and encrypted with a key that never leaves it.
+A temporary file that only this process can read. It has no name, and its key exists only in memory.
 
-For the one case in which a stream has to rest: the size of a tar's member stands before its bytes.
+It is needed in the one case in which a stream must be stored: a tar member's size precedes its bytes.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ BLOCK = 1 << 20
 
 @contextmanager
 def spool() -> Iterator[Spool]:
-    """Make a spool; when the block ends, nothing of it is left."""
+    """Create a spool, and remove it when the block ends."""
     with tempfile.TemporaryFile(prefix="persado-spool-", buffering=0) as file:
         yield Spool(file.fileno())
 
 
 class Spool:
-    """What :func:`spool` gives: takes bytes, then gives them back."""
+    """Stores bytes, then returns them; created by :func:`spool`."""
 
     def __init__(self, descriptor: int) -> None:
         self._file = descriptor
@@ -46,7 +46,7 @@ class Spool:
         return size
 
     def blocks(self) -> Iterator[bytes]:
-        """Give all bytes, from the first on."""
+        """Yield all bytes, from the first on."""
         decryptor = self._cipher.decryptor()
         os.lseek(self._file, 0, os.SEEK_SET)
         while block := os.read(self._file, BLOCK):
