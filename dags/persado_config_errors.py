@@ -1,4 +1,4 @@
-"""No Airflow DAG: raises what did not load, so that Airflow lists it under Import Errors while all other DAGs run."""
+"""Not an Airflow DAG: raises the configuration errors, so that Airflow lists them under Import Errors."""
 
 from persado.connections.options import config_dir
 from persado.errors import ConfigurationError

@@ -1,4 +1,4 @@
-"""Airflow DAGs: one for each valid orchestration in `[persado] config_dir`."""
+"""One Airflow DAG for each valid orchestration in `[persado] config_dir`."""
 
 from persado.connections.options import config_dir
 from persado.dag.factory import make_dag

@@ -1,4 +1,4 @@
-"""Examples of Airflow DAGs that react to a delivery: one starts when it is in place, one waits for its `.DONE` file."""
+"""Example DAGs that react to a delivery: one is scheduled on its asset, the other waits for its `.DONE` file."""
 
 import logging
 from datetime import datetime
@@ -21,7 +21,7 @@ with DAG(
 
     @task
     def read_receipts(triggering_asset_events: Any = None) -> list[str]:
-        """Log what was delivered; a real DAG would tell somebody, or start what comes next."""
+        """Log the delivered files; a real DAG would notify somebody or start the next step."""
         delivered = []
         for event in triggering_asset_events[WEEKLY_SEGMENT]:
             receipt = event.extra
@@ -34,14 +34,14 @@ with DAG(
 
 with DAG(
     dag_id="persado_done_receiver",
-    description="Example: waits for today's .DONE of the weekly segment, whoever sends it.",
+    description="Example: waits for today's .DONE file of the weekly segment.",
     schedule=None,
     tags=["persado", "example"],
 ):
 
     @task
     def read_done(done: Any) -> str:
-        """Log what was found; a real DAG would fetch the files, or tell somebody."""
+        """Log the file that was found; a real DAG would fetch the delivered files or notify somebody."""
         logging.getLogger(__name__).info("%(path)s was written at %(mtime)s", done)
         return str(done["path"])
 

@@ -1,4 +1,4 @@
-"""`PersadoDoneSensor` in DAG runs: deferred and classic, what it returns and how it fails."""
+"""`PersadoDoneSensor` in DAG runs, deferred and in a worker: results and failures."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ RUNS = itertools.count()
 
 @pytest.fixture
 def waits(project: Project) -> Any:
-    """Give what runs a DAG of one sensor, as `airflow dags test` does."""
+    """Return a function that runs a DAG of one sensor, as `airflow dags test` does."""
     from airflow.sdk import DAG
 
     from persado.sensors import PersadoDoneSensor
 
     def run(**arguments: Any) -> Any:
-        right = {"path": "/inbox/*.DONE", "persado_conn_id": "site", "poke_interval": 0.05, "timeout": 20}
+        defaults = {"path": "/inbox/*.DONE", "persado_conn_id": "site", "poke_interval": 0.05, "timeout": 20}
         with DAG(f"waits_{next(RUNS)}", schedule=None, start_date=datetime(2020, 1, 1)) as dag:
-            PersadoDoneSensor(task_id="wait", **{**right, **arguments})
+            PersadoDoneSensor(task_id="wait", **{**defaults, **arguments})
         return run_dag(dag)
 
     return run
@@ -38,7 +38,7 @@ def returned(run: Any) -> Any:
 
 
 @pytest.mark.parametrize("how", [{"deferrable": False}, {"deferrable": False, "mode": "reschedule"}, {}])
-def test_what_is_there_is_returned(project: Project, waits: Any, how: dict[str, Any]) -> None:
+def test_existing_file_is_returned(project: Project, waits: Any, how: dict[str, Any]) -> None:
     (project.inbox / "out.csv.DONE").write_text(json.dumps({"rows": 3}))
     run = waits(path="/inbox/{{ 'out.csv' }}.DONE", newer_than="2020-01-01", persado_conn_id="{{ 'site' }}", **how)
     assert run.state == "success"
@@ -48,7 +48,7 @@ def test_what_is_there_is_returned(project: Project, waits: Any, how: dict[str, 
 
 
 class Late(Door):
-    """Show the file only at the third login."""
+    """Create the file at the third login."""
 
     def connection_made(self, conn: Any) -> None:
         super().connection_made(conn)
@@ -57,7 +57,7 @@ class Late(Door):
 
 
 @pytest.mark.parametrize("deferrable", [True, False])
-def test_waiting_goes_on_through_lost_connections(project: Project, waits: Any, deferrable: bool) -> None:
+def test_sensor_tolerates_lost_connections(project: Project, waits: Any, deferrable: bool) -> None:
     class Cutting(Late):
         def begin_auth(self, username: str) -> bool:
             if len(self.server.connections) == 2:
@@ -73,33 +73,33 @@ def test_waiting_goes_on_through_lost_connections(project: Project, waits: Any, 
 
 @pytest.mark.parametrize("deferrable", [True, False])
 @pytest.mark.parametrize(("soft_fail", "state"), [(False, "failed"), (True, "skipped")])
-def test_time_out(waits: Any, deferrable: bool, soft_fail: bool, state: str) -> None:
+def test_timeout_fails_or_skips_the_task(waits: Any, deferrable: bool, soft_fail: bool, state: str) -> None:
     run = waits(timeout=0.2, deferrable=deferrable, soft_fail=soft_fail)
     assert task_states(run) == {"wait": state}
 
 
 @pytest.mark.parametrize(("soft_fail", "ends"), [(False, "AirflowSensorTimeout"), (True, "AirflowSkipException")])
-def test_what_came_while_no_triggerer_ran_is_found(project: Project, soft_fail: bool, ends: str) -> None:
-    """Airflow's scheduler ends the waiting where no triggerer does."""
+def test_file_is_found_after_a_trigger_timeout(project: Project, soft_fail: bool, ends: str) -> None:
+    """Without a triggerer, Airflow's scheduler ends the wait."""
     from airflow.sdk import exceptions
     from airflow.sdk.bases.operator import TRIGGER_FAIL_REPR, TriggerFailureReason
 
     from persado.sensors import PersadoDoneSensor
 
-    right: Any = {"path": "/inbox/*.DONE", "persado_conn_id": "site", "soft_fail": soft_fail}
-    sensor = PersadoDoneSensor(task_id="wait", **right)
-    too_late: Any = (TRIGGER_FAIL_REPR, {"error": TriggerFailureReason.TRIGGER_TIMEOUT}, {})
+    arguments: Any = {"path": "/inbox/*.DONE", "persado_conn_id": "site", "soft_fail": soft_fail}
+    sensor = PersadoDoneSensor(task_id="wait", **arguments)
+    timed_out: Any = (TRIGGER_FAIL_REPR, {"error": TriggerFailureReason.TRIGGER_TIMEOUT}, {})
     with pytest.raises(getattr(exceptions, ends)):
-        sensor.resume_execution(*too_late)
+        sensor.resume_execution(*timed_out)
     (project.inbox / "out.DONE").touch()
-    assert sensor.resume_execution(*too_late)["path"] == "/inbox/out.DONE"
+    assert sensor.resume_execution(*timed_out)["path"] == "/inbox/out.DONE"
     project.connect(password="not the right one")
     with pytest.raises(getattr(exceptions, ends)):
-        sensor.resume_execution(*too_late)
+        sensor.resume_execution(*timed_out)
 
 
 @pytest.mark.parametrize("how", [{}, {"deferrable": False}, {"deferrable": False, "silent_fail": True}])
-def test_a_refused_login_is_one_attempt(
+def test_refused_login_is_not_retried(
     project: Project, waits: Any, how: dict[str, Any], capfd: pytest.CaptureFixture[str]
 ) -> None:
     project.connect(password="not the right one")
@@ -111,26 +111,28 @@ def test_a_refused_login_is_one_attempt(
 
 
 @pytest.mark.parametrize("how", [{}, {"deferrable": False}])
-def test_a_refused_login_of_a_mapped_sensor_is_one_attempt(project: Project, how: dict[str, Any]) -> None:
+def test_refused_login_of_a_mapped_sensor_is_not_retried(project: Project, how: dict[str, Any]) -> None:
     from airflow.sdk import DAG
 
     from persado.sensors import PersadoDoneSensor
 
     project.connect(password="not the right one")
-    again = {"retries": 2, "retry_delay": timedelta(0)}
-    with DAG(f"waits_{next(RUNS)}", schedule=None, start_date=datetime(2020, 1, 1), default_args=again) as dag:
+    retries = {"retries": 2, "retry_delay": timedelta(0)}
+    with DAG(f"waits_{next(RUNS)}", schedule=None, start_date=datetime(2020, 1, 1), default_args=retries) as dag:
         PersadoDoneSensor.partial(task_id="wait", persado_conn_id="site", **how).expand(path=["/inbox/a.DONE"])
     assert task_states(run_dag(dag)) == {"wait": "failed"}
     assert project.site.logins == ["password"]
 
 
-def test_a_refused_login_may_never_fail(project: Project, waits: Any) -> None:
+def test_refused_login_skips_with_never_fail(project: Project, waits: Any) -> None:
     project.connect(password="not the right one")
     assert task_states(waits(never_fail=True)) == {"wait": "skipped"}
 
 
 @pytest.mark.parametrize("deferrable", [True, False])
-def test_too_many_failures(project: Project, waits: Any, deferrable: bool, capfd: pytest.CaptureFixture[str]) -> None:
+def test_too_many_transient_failures_fail_the_task(
+    project: Project, waits: Any, deferrable: bool, capfd: pytest.CaptureFixture[str]
+) -> None:
     class Refusing(Door):
         def begin_auth(self, username: str) -> bool:
             self.connection.abort()
@@ -142,6 +144,6 @@ def test_too_many_failures(project: Project, waits: Any, deferrable: bool, capfd
     assert "failure 2 in a row; giving up" in capfd.readouterr().out
 
 
-def test_a_template_without_value_is_a_mistake(waits: Any, capfd: pytest.CaptureFixture[str]) -> None:
+def test_template_without_a_value_is_reported(waits: Any, capfd: pytest.CaptureFixture[str]) -> None:
     assert task_states(waits(newer_than="{{ none }}")) == {"wait": "failed"}
     assert "newer_than: expected a date and time in ISO form" in capfd.readouterr().out

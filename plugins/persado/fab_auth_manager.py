@@ -1,4 +1,4 @@
-"""The name of the auth manager in ``[core] auth_manager``."""
+"""The module that ``[core] auth_manager`` refers to."""
 
 from persado.access.fab_auth_manager import PersadoFabAuthManager
 

@@ -1,4 +1,4 @@
-"""The public name of the gate."""
+"""Public module of :class:`PersadoGateOperator`."""
 
 from persado.operators.gate import PersadoGateOperator
 

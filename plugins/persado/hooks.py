@@ -28,14 +28,24 @@ from persado.pipeline.upload.store import store
 
 class PersadoHook(SFTPHook):
     """
-    Talk to Persado's site over SFTP.
+    Interact with Persado's site over SFTP.
 
-    All methods of the SFTP provider's hook work, over connections that are safer than its own: the host key is
-    always checked against the pinned ones, every wait has a time-out, a wrong pass phrase is one attempt,
-    nothing is compressed on the wire, and neither ``ssh-agent`` nor ``~/.ssh`` is used.
+    ::
 
-    :param persado_conn_id: :ref:`connection <howto/connection:persado>` of type ``persado``, or of type ``sftp``
-    :raises ConfigurationError: if a field of the connection cannot be understood
+        hook = PersadoHook("persado_default")
+        hook.store_file("/inbox/segment.csv", "/tmp/segment.csv")
+        hook.list_directory("/inbox")
+
+    All methods of :class:`~airflow.providers.sftp.hooks.sftp.SFTPHook` are available. The connection is stricter:
+
+    * The host key is always checked against the pinned keys.
+    * Every wait has a time-out.
+    * A wrong pass phrase is sent only once.
+    * The connection is not compressed.
+    * Neither ``ssh-agent`` nor ``~/.ssh`` is used.
+
+    :param persado_conn_id: :ref:`connection <howto/connection:persado>` of type ``persado`` or ``sftp``
+    :raises ConfigurationError: if a field of the connection is missing or invalid
     """
 
     conn_name_attr = "persado_conn_id"
@@ -44,7 +54,7 @@ class PersadoHook(SFTPHook):
     hook_name = "Persado"
 
     def __init__(self, persado_conn_id: str = default_conn_name) -> None:
-        # Not SFTPHook's: it reads ~/.ssh/config, which may break it, run commands and name a proxy and keys.
+        # Skip SFTPHook.__init__: it reads ~/.ssh/config, which may fail, run commands, or set a proxy and keys.
         BaseHook.__init__(self)
         self.persado_conn_id = self.ssh_conn_id = persado_conn_id
         self.site = site_of(BaseHook.get_connection(persado_conn_id))
@@ -61,7 +71,7 @@ class PersadoHook(SFTPHook):
             yield session
 
     def get_conn(self) -> Session:  # type: ignore[override]
-        """Give a session that stays open until :meth:`close_conn`; a new one where the last one broke."""
+        """Return a session that stays open until :meth:`close_conn`; reconnect if it was lost."""
         if self.conn is None or not self.conn.is_open:
             self.close_conn()
             self.conn = self._open()
@@ -75,31 +85,31 @@ class PersadoHook(SFTPHook):
 
     @contextmanager
     def get_managed_conn(self) -> Iterator[Session]:
-        """Give the session that is open, or one that is closed when the outermost of nested calls ends."""
-        kept = self.conn is not None and self.conn.is_open and not self._users
+        """Yield the open session, or a new one that is closed when the outermost of nested calls ends."""
+        was_open = self.conn is not None and self.conn.is_open and not self._users
         session = self.get_conn()
         self._users += 1
         try:
             yield session
         finally:
             self._users -= 1
-            if not self._users and not kept:
+            if not self._users and not was_open:
                 self.close_conn()
 
     def get_conn_count(self) -> int:
-        """Give the number of nested managed connections."""
+        """Return the number of nested managed connections."""
         return self._users
 
-    # The provider's own take every error for absence, a missing right too.
+    # The provider's versions treat every error, such as a missing permission, as absence.
 
     @handle_connection_management
     def list_directory(self, path: str, recursive: bool = False) -> list[str] | None:
         """
-        List the names in a folder, sorted.
+        Return the names in a folder, sorted.
 
         :param path: full path of the folder
-        :param recursive: list the files in its sub-folders as well, as paths relative to ``path``
-        :return: None if there is no such folder
+        :param recursive: return the files in the folder and its sub-folders instead, as paths relative to ``path``
+        :return: the names; None if the folder does not exist
         """
         with site_errors(f"cannot list {path}"):
             try:
@@ -112,7 +122,7 @@ class PersadoHook(SFTPHook):
     @handle_connection_management
     def path_exists(self, path: str) -> bool:
         """
-        Tell whether there is something under a path.
+        Return whether a path exists.
 
         :param path: full path of a file or folder
         """
@@ -121,7 +131,7 @@ class PersadoHook(SFTPHook):
     @handle_connection_management
     def isdir(self, path: str) -> bool:
         """
-        Tell whether a path is a folder.
+        Return whether a path is a folder.
 
         :param path: full path
         """
@@ -130,26 +140,26 @@ class PersadoHook(SFTPHook):
     @handle_connection_management
     def isfile(self, path: str) -> bool:
         """
-        Tell whether a path is a file.
+        Return whether a path is a file.
 
         :param path: full path
         """
         return kind(self.get_conn(), path) == "file"
 
-    # The provider's own write under the final name, so that a lost connection leaves half a file there.
+    # The provider's versions write to the final name, so a lost connection leaves an incomplete file there.
 
     def store_file(self, remote_full_path: str, local_full_path: Any, confirm: bool = True) -> None:
         """
-        Send a local file; under its final name it is only ever whole.
+        Send a local file; it gets its final name only when it is complete.
 
         :param remote_full_path: full path of the remote file
         :param local_full_path: full path of the local file, or a ``BytesIO``
-        :param confirm: of no effect: the size is always checked
+        :param confirm: ignored; the size is always checked
         """
         source: Callable[[], Any] = partial(open, local_full_path, "rb")
         if isinstance(local_full_path, BytesIO):
             source = partial(BytesIO, local_full_path.read())
-        store(self._lasting, source, remote_full_path)
+        store(self._reconnecting, source, remote_full_path)
 
     def store_directory_concurrently(
         self,
@@ -159,20 +169,21 @@ class PersadoHook(SFTPHook):
         workers: int = os.cpu_count() or 2,
     ) -> None:
         """
-        Send a local folder, several files at a time; each has its final name only when it is whole.
+        Send a local folder, several files at a time; each file gets its final name only when it is complete.
 
         :param remote_full_path: full path of the remote folder, which must not exist
         :param local_full_path: full path of the local folder
-        :param confirm: of no effect: sizes are always checked
-        :param workers: how many connections to use
+        :param confirm: ignored; sizes are always checked
+        :param workers: number of connections
+        :raises AirflowException: if the remote folder exists
         """
         if self.path_exists(remote_full_path):
             raise AirflowException(f"{remote_full_path} already exists")
-        here, files = Path(local_full_path), []
+        local, files = Path(local_full_path), []
         with self.get_managed_conn():
             self.create_directory(remote_full_path)
-            for path in sorted(here.rglob("*")):
-                remote = posixpath.join(remote_full_path, path.relative_to(here).as_posix())
+            for path in sorted(local.rglob("*")):
+                remote = posixpath.join(remote_full_path, path.relative_to(local).as_posix())
                 if path.is_dir():
                     self.create_directory(remote)
                 else:
@@ -188,8 +199,8 @@ class PersadoHook(SFTPHook):
             list(pool.map(send, (files[number::workers] for number in range(min(workers, len(files))))))
 
     @contextmanager
-    def _lasting(self) -> Iterator[Session]:
-        """Give the managed session; where it falls silent, it is closed, so that the next one is new."""
+    def _reconnecting(self) -> Iterator[Session]:
+        """Yield the managed session; close it if the connection was lost, so that the next call reconnects."""
         with self.get_managed_conn() as session:
             try:
                 yield session
@@ -208,7 +219,7 @@ class PersadoHook(SFTPHook):
         return hook
 
     def test_connection(self) -> tuple[bool, str]:
-        """Log in and try the folders of the destinations: what Airflow's *Test* button does."""
+        """Log in and check the destinations' remote folders; called by Airflow's *Test* button."""
         try:
             return True, check_site(self.persado_conn_id, self.site, self.session)
         except PersadoError as error:

@@ -1,4 +1,4 @@
-"""Which errors are worth another try, and after how long."""
+"""The retry policy: which errors are retried, and after how long."""
 
 from __future__ import annotations
 
@@ -18,9 +18,13 @@ FIRST_PAUSE, LONGEST_PAUSE = 30.0, 900.0
 
 class PersadoRetryPolicy(RetryPolicy):
     """
-    Try again after transient errors, with growing pauses of random length; fail at once where that cannot help.
+    Retry transient errors, with growing random pauses; fail at once if a retry cannot help.
 
-    ``airflow dags test`` never tries again: a person is waiting for the answer.
+    ::
+
+        PersadoUploadOperator(task_id="upload", retries=5, retry_policy=PersadoRetryPolicy(), ...)
+
+    ``airflow dags test`` never retries, because a person is waiting for the result.
     """
 
     def evaluate(
@@ -29,25 +33,25 @@ class PersadoRetryPolicy(RetryPolicy):
         """
         Decide by the class of the error.
 
-        :param exception: what the task raised
-        :param try_number: the number of this try, from 1
-        :param max_tries: how many there may be
-        :param context: the task's context
+        :param exception: the error that the task raised
+        :param try_number: number of this try, starting at 1
+        :param max_tries: not used; Airflow itself limits the number of tries
+        :param context: context of the task
         """
         if isinstance(exception, ConfigurationError | RejectedError):
-            return RetryDecision.fail(reason="another try would fail in the same way")
+            return RetryDecision.fail(reason="a retry would fail with the same error")
         if context is not None and context["dag_run"].triggering_user_name == "dag_test":
-            return RetryDecision.fail(reason="no further tries in a test run")
+            return RetryDecision.fail(reason="airflow dags test does not retry")
         if isinstance(exception, TransientError):
             seconds = pause(try_number, FIRST_PAUSE, LONGEST_PAUSE)
-            return RetryDecision.retry(delay=timedelta(seconds=seconds), reason="may be over by then")
+            return RetryDecision.retry(delay=timedelta(seconds=seconds), reason="transient error")
         return RetryDecision.default()
 
     def serialize(self) -> dict[str, Any]:
-        """Give what makes an equal policy: nothing."""
+        """Return the arguments of the policy: none."""
         return {}
 
     @classmethod
     def deserialize(cls, data: dict[str, Any]) -> PersadoRetryPolicy:
-        """Make an equal policy."""
+        """Return a policy; it has no arguments."""
         return cls()

@@ -1,4 +1,4 @@
-"""Wait for a ``.DONE`` file in a task."""
+"""A sensor that waits for a ``.DONE`` file at the site."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
     from airflow.sdk.definitions.retry_policy import RetryPolicy
 
-# The trigger ends the waiting itself, with the better message; this is for the case that no triggerer runs.
+# The trigger times out first, with a better message; Airflow's own time-out applies if no triggerer runs.
 _GRACE = timedelta(minutes=1)
 _ERRORS = {kind.__name__: kind for kind in (ConfigurationError, RejectedError, TransientError)}
 _FAILURES = "transient_failures"
@@ -30,23 +30,34 @@ _FAILURES = "transient_failures"
 
 class PersadoDoneSensor(BaseSensorOperator):
     """
-    Wait until a ``.DONE`` file is at the site; return what is known of it.
+    Wait until a ``.DONE`` file exists at the site.
 
-    What it returns has the keys ``path``, ``size``, ``mtime`` and ``manifest``, see
-    :class:`~persado.pipeline.done.find.DoneFile`. By default it waits in the triggerer, without a worker; with
-    ``deferrable=False`` it waits as ``mode`` says, ``poke`` or ``reschedule``.
+    ::
 
-    A lost connection, or a site that is out of reach, ends the waiting only after ``max_transient_failures`` in a row.
-    A refused login and a mistake in the connection fail at once and are not tried again.
+        PersadoDoneSensor(
+            task_id="wait",
+            path="/segment_*.DONE",
+            persado_conn_id="persado_default",
+            newer_than="{{ dag_run.run_after.date() }}",
+            timeout=6 * 60 * 60,
+        )
+
+    The sensor returns a dictionary with ``path``, ``size``, ``mtime`` and ``manifest`` of the file, see
+    :class:`~persado.pipeline.done.find.DoneFile`. By default it waits in the triggerer and occupies no worker; with
+    ``deferrable=False`` it waits as set by ``mode``, ``poke`` or ``reschedule``.
+
+    Connection failures are tolerated up to ``max_transient_failures`` in a row. A refused login or an invalid
+    connection fails the task at once, without retries.
 
     :param path: full path of the file at the site (templated); ``*``, ``?`` and ``[...]`` are wildcards, also in the
-        names of folders. Of several files that match, the newest counts
-    :param persado_conn_id: Airflow connection of the site (templated)
-    :param newer_than: leave out files that were written before this; a moment, or text in ISO form (templated), such
-        as ``{{ data_interval_end }}``. Sites tell whole seconds, and an equal one is new enough
-    :param max_transient_failures: how many looks in a row may fail for reasons that may pass by themselves
+        names of folders. If several files match, the newest is returned
+    :param persado_conn_id: :ref:`connection <howto/connection:persado>` of the site (templated)
+    :param newer_than: ignore files last modified before this time; a date, a datetime, or text in ISO format
+        (templated), such as ``{{ data_interval_end }}``. Times are compared in whole seconds, and an equal time is
+        accepted. None accepts every file
+    :param max_transient_failures: how many transient failures in a row are tolerated
     :param deferrable: whether to wait in the triggerer
-    :param retry_policy: which errors are worth another try; the default knows the project's own errors
+    :param retry_policy: decides which errors are retried; None is :class:`~persado.retries.PersadoRetryPolicy`
     """
 
     template_fields: Sequence[str] = ("path", "persado_conn_id", "newer_than")
@@ -62,7 +73,7 @@ class PersadoDoneSensor(BaseSensorOperator):
         retry_policy: RetryPolicy | None = None,
         **kwargs: Any,
     ) -> None:
-        # `partial()` gives each argument of Airflow's that was left out as None.
+        # `partial()` passes None for each of Airflow's arguments that was left out.
         super().__init__(retry_policy=retry_policy or PersadoRetryPolicy(), **kwargs)
         self.path = path
         self.persado_conn_id = persado_conn_id
@@ -71,18 +82,18 @@ class PersadoDoneSensor(BaseSensorOperator):
         self.deferrable = deferrable
 
     def execute(self, context: Context) -> Any:
-        """Look once; then wait in the triggerer, or here."""
+        """Check once, then wait in the triggerer; if not deferrable, wait as set by ``mode``."""
         if not self.deferrable:
             return super().execute(context)
         try:
-            found = self._look()
+            found = self._find()
         except TransientError as error:
-            self.log.warning("%s. The triggerer goes on looking", error)
+            self.log.warning("%s. Trying again in the triggerer", error)
             found = None
         except PersadoError as error:
             self._fail(error)
         if found is not None:
-            return self._found(found)
+            return self._result(found)
         trigger = PersadoDoneTrigger(
             self.path,
             self.persado_conn_id,
@@ -97,75 +108,73 @@ class PersadoDoneSensor(BaseSensorOperator):
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """
-        Go on after the waiting; where the triggerer has not ended it, look a last time.
+        Resume after the deferral; if the trigger failed or timed out in Airflow, check once more before failing.
 
-        :param next_method: ``execute_complete``, or what Airflow has for a trigger that failed or was too late
-        :param next_kwargs: the method's arguments
-        :param context: the task's context
+        :param next_method: ``execute_complete``, or Airflow's marker for a trigger that failed or timed out
+        :param next_kwargs: arguments of the method
         """
         if next_method != "execute_complete":
-            self.log.warning("The triggerer did not end the waiting; does one run? Looking a last time")
+            self.log.warning("The trigger did not complete. Check that a triggerer is running. Trying once more")
             try:
-                found = self._look()
+                found = self._find()
             except PersadoError as error:
                 self.log.warning("%s", error)
             else:
                 if found is not None:
-                    return self._found(found)
+                    return self._result(found)
         return super().resume_execution(next_method, next_kwargs, context)
 
     def execute_complete(self, context: Context, event: Mapping[str, Any]) -> dict[str, Any]:
         """
-        Take what the trigger found, or fail as it did.
+        Return the file that the trigger found, or raise the trigger's error.
 
-        :param context: the task's context
-        :param event: the payload of the trigger's event
+        :param event: payload of the trigger's event
         """
         if event["status"] == "timeout":
             raise AirflowSensorTimeout(event["message"])
         if event["status"] == "error":
             self._fail(_ERRORS[event["error"]](event["message"]))
-        return self._found(DoneFile.model_validate({name: event[name] for name in DoneFile.model_fields}))
+        return self._result(DoneFile.model_validate({name: event[name] for name in DoneFile.model_fields}))
 
     def poke(self, context: Context) -> PokeReturnValue:
-        """Look once."""
-        # In mode "reschedule" each look is a process of its own: the count is kept by Airflow.
+        """Check once."""
+        # In mode "reschedule" each check runs in a separate process, so the count is stored in Airflow.
         state: Any = context["task_state_store"]
         try:
-            found = self._look()
+            found = self._find()
         except TransientError as error:
             failures = int(state.get(_FAILURES) or 0) + 1
             if failures > self.max_transient_failures:
                 state.delete(_FAILURES)
                 self._fail(TransientError(f"{error}. That was failure {failures} in a row; giving up"))
             state.set(_FAILURES, failures)
-            self.log.warning("%s. Looking again in %g seconds", error, self.poke_interval)
+            self.log.warning("%s. Checking again in %g seconds", error, self.poke_interval)
             return PokeReturnValue(is_done=False)
         except PersadoError as error:
             if self.silent_fail:
-                # Else Airflow would try the refused login at every look.
+                # Otherwise Airflow would repeat the refused login at every check.
                 raise AirflowFailException(str(error)) from None
             self._fail(error)
         if state.get(_FAILURES):
             state.delete(_FAILURES)
-        return PokeReturnValue(is_done=found is not None, xcom_value=None if found is None else self._found(found))
+        return PokeReturnValue(is_done=found is not None, xcom_value=None if found is None else self._result(found))
 
-    def _look(self) -> DoneFile | None:
+    def _find(self) -> DoneFile | None:
         path, newer_than = DonePath.parse(self.path), moment(self.newer_than)
         with PersadoHook(self.persado_conn_id).session() as session:
             found = find_newest(session, path, newer_than)
         if found is None:
-            self.log.info("There is no %s yet%s", path, f" that is newer than {newer_than}" if newer_than else "")
+            self.log.info("No %s%s yet", path, f" newer than {newer_than}" if newer_than else "")
         return found
 
-    def _found(self, file: DoneFile) -> dict[str, Any]:
-        self.log.info("%s is there: %s bytes, written %s", file.path, file.size, file.mtime)
+    def _result(self, file: DoneFile) -> dict[str, Any]:
+        self.log.info("Found %s: %s bytes, written %s", file.path, file.size, file.mtime)
         return file.model_dump(mode="json")
 
     def _fail(self, error: PersadoError) -> NoReturn:
         if self.never_fail:
             raise AirflowSkipException(str(error)) from None
         self.log.error("%s", error)
-        # Airflow logs a traceback of whatever is raised; what led here helps nobody.
+        # Airflow logs the traceback of every error; here it would add nothing.
         error.__cause__ = error.__context__ = None
         raise error.with_traceback(None) from None

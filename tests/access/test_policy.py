@@ -44,7 +44,7 @@ def test_the_policy_asks_for_the_gate_before_everything() -> None:
     assert "does not come before send" in refused(lambda: sends(pii=True) >> gate())
     assert "does not come before other" in refused(lambda: [gate() >> sends(pii=True), empty("other")])
     assert "because of a trigger rule" in refused(lambda: gate() >> sends(pii=True, trigger_rule="all_done"))
-    assert "send may run though" in refused(lambda: gate() >> empty("x", trigger_rule="all_done") >> sends(pii=True))
+    assert "send may run although" in refused(lambda: gate() >> empty("x", trigger_rule="all_done") >> sends(pii=True))
     assert refused(lambda: gate() >> [empty("x", trigger_rule="all_done"), empty("y")] >> sends(pii=True)) == ""
     assert refused(lambda: gate() >> empty(trigger_rule="all_done"), "pii") == ""
 

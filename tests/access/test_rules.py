@@ -142,7 +142,7 @@ def test_without_a_gate_the_first_task_refuses(project: Project, left: Any, pass
 
     def refusal_of(task: Any, pii: bool) -> str:
         try:
-            task.refuse_strangers(context, CLOSED, pii=pii, unknown_may=not pii)
+            task.refuse_unauthorised(context, CLOSED, pii=pii, unknown_may=not pii)
         except RejectedError as refused:
             return str(refused)
         return ""

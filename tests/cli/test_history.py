@@ -146,7 +146,7 @@ class TestOtherFailures:
         self.run(partial(int, "jane.doe@example.com"))
         newest = self.newest()
         assert (newest.stage, newest.error) == ("format", "ValueError")
-        assert newest.message == "an unexpected error; the task's log has its text"
+        assert newest.message == "an unexpected error; see the task's log"
 
     def test_execution_timeout_is_recorded(self) -> None:
         self.run(partial(time.sleep, 20), execution_timeout=timedelta(seconds=0.2))

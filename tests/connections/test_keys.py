@@ -21,7 +21,7 @@ def settings(**values: Any) -> Settings:
 
 
 @pytest.mark.parametrize("origin", ["receiver.asc", {"variable": "receiver_key"}, {"connection": "receiver_key"}])
-def test_the_same_key_from_everywhere(
+def test_public_key_is_read_from_file_variable_or_connection(
     origin: str | dict[str, str],
     tmp_path: Path,
     pgp_home: Path,
@@ -38,7 +38,7 @@ def test_the_same_key_from_everywhere(
     assert key.user_ids == ("Receiver <receiver@example.com>",)
 
 
-def test_no_key_is_asked_for_where_nothing_is_encrypted(tmp_path: Path) -> None:
+def test_keys_are_none_without_encryption(tmp_path: Path) -> None:
     assert public_key(settings(), tmp_path) is None
     assert signing_key(settings()) is None
 
@@ -52,7 +52,7 @@ def test_no_key_is_asked_for_where_nothing_is_encrypted(tmp_path: Path) -> None:
         ({"connection": "bare_key"}, "the connection 'bare_key' has no extra 'public_key'"),
     ],
 )
-def test_a_missing_key_is_named(
+def test_missing_key_is_reported(
     origin: str | dict[str, str],
     message: str,
     tmp_path: Path,
@@ -64,7 +64,7 @@ def test_a_missing_key_is_named(
         public_key(settings(pgp_public_key=origin), tmp_path)
 
 
-def test_a_signing_keys_pass_phrase_is_the_connections_password(
+def test_signing_key_uses_the_connections_password_as_pass_phrase(
     monkeypatch: pytest.MonkeyPatch, airflow_database: None
 ) -> None:
     connection = {"conn_type": "generic", "password": "phrase", "extra": {"private_key": "key text"}}

@@ -1,4 +1,4 @@
-"""What the *Test* button says about the folders of the destinations that use the connection."""
+"""Airflow's *Test* button checks the folders of the destinations that use the connection."""
 
 from __future__ import annotations
 
@@ -19,15 +19,19 @@ __all__ = ["airflow_database"]
 
 
 class ReadOnly(Folder):
+    """Refuse to write files."""
+
     def open(self, path: bytes, pflags: int, attrs: Any) -> Any:
         if pflags & asyncssh.FXF_WRITE:
             raise asyncssh.SFTPPermissionDenied("read only")
         return super().open(path, pflags, attrs)
 
 
-class KeepsFiles(Folder):
+class NoRemoval(Folder):
+    """Refuse to remove files."""
+
     def remove(self, path: bytes) -> Any:
-        raise asyncssh.SFTPPermissionDenied("nothing is removed here")
+        raise asyncssh.SFTPPermissionDenied("no removal")
 
 
 class Described:
@@ -61,17 +65,17 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: Any, airflow_
         yield Described(tmp_path, server, monkeypatch)
 
 
-def test_a_folder_is_tried_and_nothing_stays_there(site: Described) -> None:
+def test_check_of_a_folder_leaves_no_file_behind(site: Described) -> None:
     site.destination("segments", r"/in\ box")
     worked, message = site.test()
     assert worked, message
-    assert "The remote folder /in box of destination segments is there and is writable." in message
+    assert "The remote folder /in box of destination segments exists and is writable." in message
     assert list((site.server.folder / "in box").iterdir()) == []
     changed = [operation.path for operation in site.server.changes()]
     assert all(path.startswith("/in box/.persado-test-") for path in changed)
 
 
-def test_without_a_destination_it_says_so(site: Described) -> None:
+def test_connection_without_destinations_checks_no_folder(site: Described) -> None:
     worked, message = site.test()
     assert worked
     assert "No destination uses this connection yet" in message
@@ -85,7 +89,7 @@ def test_without_a_destination_it_says_so(site: Described) -> None:
         (r"/a\ file", "remote folder /a file: that is a file at the site"),
     ],
 )
-def test_a_wrong_folder_is_named(site: Described, folder: str, expected: str) -> None:
+def test_wrong_folder_is_reported(site: Described, folder: str, expected: str) -> None:
     site.destination("good", "/")
     site.destination("wrong", folder)
     worked, message = site.test()
@@ -95,15 +99,15 @@ def test_a_wrong_folder_is_named(site: Described, folder: str, expected: str) ->
 
 
 @pytest.mark.parametrize("site", [ReadOnly], indirect=True)
-def test_a_folder_that_cannot_be_written(site: Described) -> None:
+def test_missing_write_permission_is_reported(site: Described) -> None:
     site.destination("inbox", "/")
     worked, message = site.test()
     assert not worked
     assert "destination inbox: remote folder /: it is not writable for this account" in message
 
 
-@pytest.mark.parametrize("site", [KeepsFiles], indirect=True)
-def test_a_folder_where_nothing_can_be_removed(site: Described) -> None:
+@pytest.mark.parametrize("site", [NoRemoval], indirect=True)
+def test_missing_delete_permission_is_reported(site: Described) -> None:
     site.destination("inbox", "/")
     worked, message = site.test()
     assert not worked
@@ -112,7 +116,7 @@ def test_a_folder_where_nothing_can_be_removed(site: Described) -> None:
     assert Operation("create", f"/{left.name}") in site.server.changes()
 
 
-def test_a_template_s_own_folder_is_tried_too(site: Described) -> None:
+def test_folder_of_a_data_template_is_checked_too(site: Described) -> None:
     site.destination("inbox", "/")
     template = {"destination": "inbox", "settings": {"remote_folder": "/special", "filename_template": "a.csv"}}
     orchestration = {"query": "a.sql", "source": "warehouse", "data_template": "special"}
@@ -126,7 +130,7 @@ def test_a_template_s_own_folder_is_tried_too(site: Described) -> None:
     assert "destination inbox: remote folder /special: there is no such folder" in message
 
 
-def test_the_form_s_made_up_id_is_known_by_its_site_and_account(site: Described) -> None:
+def test_temporary_connection_id_is_recognised_by_site_and_account(site: Described) -> None:
     site.connect("other", login="other_amp")
     site.destination("mine", "/nowhere")
     site.destination("theirs", "/theirs", connection="other")
@@ -137,7 +141,7 @@ def test_the_form_s_made_up_id_is_known_by_its_site_and_account(site: Described)
     assert "/theirs" not in message
 
 
-def test_a_connection_that_is_not_saved_yet(site: Described) -> None:
+def test_unsaved_connection_is_checked_for_the_only_missing_one(site: Described) -> None:
     site.connect("saved", login="other_amp")
     site.destination("new", "/nowhere", connection="new_one")
     site.connect("xQjB81")
@@ -148,4 +152,4 @@ def test_a_connection_that_is_not_saved_yet(site: Described) -> None:
     site.destination("newer", "/", connection="newer_one")
     worked, message = site.test("xQjB81")
     assert worked
-    assert "Save it and test it again to try the folder of destination new, newer too." in message
+    assert "Save the connection and test it again to check the folder of destination new, newer too." in message

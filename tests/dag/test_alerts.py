@@ -1,4 +1,4 @@
-"""Who is told how a delivery went, through a real SMTP server and a real webhook."""
+"""Alerts about the outcome of a delivery, through a real SMTP server and a real webhook."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SETTINGS = {"filename_template": "out.csv"}
 
 @pytest.fixture
 def mails(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Mail]]:
-    """Give the mails that come by the connection `mail`."""
+    """Return the mails sent through the connection `mail`."""
     with smtp_server() as (port, arrived):
         extra = {"disable_tls": True, "disable_ssl": True, "from_email": "airflow@example.com", "timeout": 5}
         connection = {"conn_type": "smtp", "host": "127.0.0.1", "port": port, "extra": extra}
@@ -31,50 +31,50 @@ def mails(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Mail]]:
         yield arrived
 
 
-def told(to: str, *when: str) -> dict[str, Any]:
-    """Describe an alert by mail."""
+def alert_to(to: str, *when: str) -> dict[str, Any]:
+    """Return the configuration of an alert by mail."""
     return {"connection": "mail", "to": [to], "when": list(when)}
 
 
-def test_everybody_gets_what_they_asked_for_and_no_more(project: Project, mails: list[Mail]) -> None:
-    alerts = [told(TEAM, "failure", "warning"), told(BOSS, "success")]
-    project.describe("told", "SELECT 1 AS a", settings=SETTINGS, alerts=alerts)
+def test_alerts_are_sent_for_their_occasions_only(project: Project, mails: list[Mail]) -> None:
+    alerts = [alert_to(TEAM, "failure", "warning"), alert_to(BOSS, "success")]
+    project.describe("alerted", "SELECT 1 AS a", settings=SETTINGS, alerts=alerts)
 
-    assert project.run("told", run_conf={"reason": "CRM-17 <b>"}).state == "success"
+    assert project.run("alerted", run_conf={"reason": "CRM-17 <b>"}).state == "success"
     [mail] = mails
-    assert (mail.to, mail.subject) == ([BOSS], "[persado] told is delivered")
+    assert (mail.to, mail.subject) == ([BOSS], "[persado] alerted is delivered")
     for text in (
-        "1 rows to told_site",
+        "1 rows to alerted_site",
         "/inbox/out.csv.DONE is in place",
         "Reason: CRM-17 &lt;b&gt;",
-        "/dags/told/runs/",
+        "/dags/alerted/runs/",
     ):
         assert text in mail.text
 
     mails.clear()
-    project.describe("told", "SELECT 1 AS a", settings=SETTINGS, alerts=alerts, rows={"warn_below": 5})
-    assert project.run("told").state == "success"
+    project.describe("alerted", "SELECT 1 AS a", settings=SETTINGS, alerts=alerts, rows={"warn_below": 5})
+    assert project.run("alerted").state == "success"
     assert sorted((mail.to, mail.subject) for mail in mails) == [
-        ([BOSS], "[persado] told is delivered, with warnings"),
-        ([TEAM], "[persado] told is delivered, with warnings"),
+        ([BOSS], "[persado] alerted is delivered, with warnings"),
+        ([TEAM], "[persado] alerted is delivered, with warnings"),
     ]
     assert all("the query returned 1 rows, fewer than rows.warn_below (5)" in mail.text for mail in mails)
 
     mails.clear()
-    project.describe("told", "SELECT 1 AS a", settings=SETTINGS, alerts=alerts, rows={"fail_below": 5})
-    assert project.run("told").state == "failed"
+    project.describe("alerted", "SELECT 1 AS a", settings=SETTINGS, alerts=alerts, rows={"fail_below": 5})
+    assert project.run("alerted").state == "failed"
     [mail] = mails
-    assert (mail.to, mail.subject) == ([TEAM], "[persado] told failed: nothing counts as delivered")
+    assert (mail.to, mail.subject) == ([TEAM], "[persado] alerted failed: nothing counts as delivered")
     assert "RejectedError: the query returned 1 rows, but rows.fail_below is 5" in mail.text
 
 
-def test_a_failure_tells_no_value_and_no_secret(project: Project, mails: list[Mail]) -> None:
+def test_failure_alert_contains_no_customer_value(project: Project, mails: list[Mail]) -> None:
     folder = project.config.parent
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "leaky.py").write_text("def leak(frame):\n    raise ValueError(frame['mail'].iloc[0])\n")
     project.describe(
         "leaky", f"SELECT '{SECRET}' AS mail", settings=SETTINGS, template={"transform": "leaky:leak"},
-        alerts=[told(TEAM, "failure")],
+        alerts=[alert_to(TEAM, "failure")],
     )  # fmt: skip
     assert project.run("leaky").state == "failed"
     [mail] = mails
@@ -82,8 +82,8 @@ def test_a_failure_tells_no_value_and_no_secret(project: Project, mails: list[Ma
     assert SECRET not in mail.text
 
 
-def test_neither_a_dry_run_nor_a_skipped_run_tells_anybody(project: Project, mails: list[Mail]) -> None:
-    alerts = [told(TEAM, "failure", "warning", "success")]
+def test_dry_run_and_skipped_run_send_no_alert(project: Project, mails: list[Mail]) -> None:
+    alerts = [alert_to(TEAM, "failure", "warning", "success")]
     project.describe("quiet", "SELECT 1 AS a LIMIT 0", settings=SETTINGS, alerts=alerts, on_empty="skip")
     assert project.run("quiet").state == "success"
     project.describe("quiet", "SELEC 1", settings=SETTINGS, alerts=alerts)
@@ -91,7 +91,7 @@ def test_neither_a_dry_run_nor_a_skipped_run_tells_anybody(project: Project, mai
     assert mails == []
 
 
-def test_slack_and_the_destinations_alerts(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_alert_of_a_destination_is_sent_to_slack(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     with webhook() as (port, arrived):
         connection = {
             "conn_type": "slackwebhook",
@@ -108,7 +108,7 @@ def test_slack_and_the_destinations_alerts(project: Project, monkeypatch: pytest
     assert text.startswith("*slack failed: nothing counts as delivered*\nConfigurationError: the query failed: ")
 
 
-def test_an_alert_that_fails_does_not_touch_the_delivery(
+def test_failed_alert_does_not_affect_the_delivery(
     project: Project, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     with webhook(500) as (port, arrived):
@@ -119,12 +119,12 @@ def test_an_alert_that_fails_does_not_touch_the_delivery(
         assert project.run("unheard").state == "success"
     log = caplog.text
     assert [path for path, _ in arrived] == ["/hush"]
-    assert "no alert by the connection slack: HTTPError" in log
-    assert "no alert by the connection nowhere: AirflowNotFoundException" in log
+    assert "cannot send the alert through the connection slack: HTTPError" in log
+    assert "cannot send the alert through the connection nowhere: AirflowNotFoundException" in log
     assert "hush" not in log
 
 
-def test_a_lost_task_of_which_only_the_dag_processor_can_tell(mails: list[Mail]) -> None:
+def test_lost_task_is_alerted_from_the_dag_processor(mails: list[Mail]) -> None:
     task = SimpleNamespace(dag_id="lost", task_id="upload", run_id="r", try_number=2, log_url="http://airflow/log")
     context: Any = {"ti": task, "params": {}, "exception": "killed"}
     for callback in failure_callbacks([Alert(connection="mail", to=(TEAM,))]):
@@ -143,7 +143,7 @@ def test_a_lost_task_of_which_only_the_dag_processor_can_tell(mails: list[Mail])
         ("{to: [a@b.c]}", "alerts[0]: missing key 'connection'"),
     ],
 )
-def test_mistakes(project: Project, alert: str, problem: str) -> None:
+def test_invalid_alerts_are_reported(project: Project, alert: str, problem: str) -> None:
     project.describe("wrong", "SELECT 1", settings=SETTINGS)
     file = project.config / "orchestrations" / "wrong.yaml"
     file.write_text(f"{file.read_text()}alerts: [{alert}]\n")

@@ -1,4 +1,4 @@
-"""The text on a DAG's page says what is sent, where, when and how, and stays Markdown whatever a value holds."""
+"""The documentation of a DAG: what is sent, where, when and how, as valid Markdown whatever a value holds."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def describe(folder: Path, **settings: Any) -> Any:
     return configuration.deliveries["weekly"]
 
 
-def test_it_says_what_is_sent_where_and_when(tmp_path: Path) -> None:
+def test_doc_describes_the_delivery(tmp_path: Path) -> None:
     lines = doc_text(describe(tmp_path)).splitlines()
     assert lines[0] == "The segment"
     for line in (
@@ -62,8 +62,8 @@ def test_it_says_what_is_sent_where_and_when(tmp_path: Path) -> None:
         "| **Connection** | `site_conn` |",
         "| **Remote folder** | `/From ACME` |",
         "| **When** | 30 8 \\* \\* 1 (America/New\\_York) |",
-        "| **Rows** | fail below 1,000; none at all: fail |",
-        "| **Encrypted to** | nobody: not encrypted |",
+        "| **Rows** | fail below 1,000; if empty: fail |",
+        "| **Encrypted to** | not encrypted |",
         "| **Business User** | may send |",
         "| **Restricted PII** | may not send |",
         "| **Asset** | `persado://site/weekly` |",
@@ -77,7 +77,7 @@ def test_it_says_what_is_sent_where_and_when(tmp_path: Path) -> None:
         assert line in lines, line
 
 
-def test_a_key_that_airflow_holds_is_named(tmp_path: Path) -> None:
+def test_doc_names_the_variable_of_a_key(tmp_path: Path) -> None:
     text = doc_text(describe(tmp_path, pgp_public_key={"variable": "receiver_key"}))
     assert "| **Encrypted to** | `{variable: receiver_key}` |" in text.splitlines()
     assert "| `pgp_public_key` | `{variable: receiver_key}` |" in text
@@ -89,7 +89,7 @@ def test_every_effective_setting_is_listed(tmp_path: Path) -> None:
     assert [name for name in type(delivery.settings).model_fields if f"| `{name}` |" not in text] == []
 
 
-def test_the_dag_has_the_text_the_tags_and_the_owner(tmp_path: Path) -> None:
+def test_dag_has_doc_tags_and_owner(tmp_path: Path) -> None:
     from persado.dag.factory import make_dag
 
     delivery = describe(tmp_path)

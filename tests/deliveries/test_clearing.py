@@ -51,7 +51,7 @@ def test_tasks_of_a_delivery_that_is_done(customers: Project, capfd: pytest.Capt
     customers.site.written.clear()
     state, log = clear("upload", "success_file")
     assert state == "success"
-    assert "all 1 file(s) are at the site, byte by byte; nothing was sent" in log
+    assert "all 1 file(s) are already at the site with the same content; nothing was sent" in log
     assert {path for path, *_ in customers.site.written if "0000001" in path} == set()
     assert customers.arrived() == before
 
@@ -73,7 +73,7 @@ def test_tasks_of_a_delivery_that_is_done(customers: Project, capfd: pytest.Capt
     # It has taken away with it what it had handed over before.
     state, log = clear("upload")
     assert state == "failed"
-    assert "the stage before has handed over nothing" in log
+    assert "there is no result of the previous stage" in log
 
     # From the query on, with other rows: the same delivery id, another content.
     (customers.inbox / "out.csv.DONE").write_bytes(b"stale")
@@ -119,7 +119,7 @@ def test_an_upload_that_was_cut_off_says_how_far_it_was(
     capfd.readouterr()
     assert project.clear("cut_off", run, "upload", "success_file")["success_file"] == "success"
     log = capfd.readouterr().out
-    told = re.search(r"try 1 had sent ([\d,]+) of ([\d,]+) bytes of /inbox/out.csv; going on", log)
+    told = re.search(r"try 1 sent ([\d,]+) of ([\d,]+) bytes of /inbox/out.csv; resuming", log)
     assert told is not None
     sent, size = (int(number.replace(",", "")) for number in told.groups())
     assert 0 < sent < size == len(project.arrived()["out.csv"])

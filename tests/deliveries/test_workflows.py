@@ -67,7 +67,7 @@ def test_a_scheduled_run_is_skipped_unless_an_upstream_asset_changed(
         upstream.update()
     scheduled = Scheduled(project, first.name, second.name)
     assert scheduled.run() == "success"
-    assert "Nothing was delivered before" in capfd.readouterr().out
+    assert "There is no earlier delivery" in capfd.readouterr().out
 
     for path in project.inbox.iterdir():
         path.unlink()
@@ -89,7 +89,7 @@ def test_an_upstream_asset_that_nothing_updates_is_told(project: Project, capfd:
     assert scheduled.run() == "skipped"
     log = capfd.readouterr().out
     for name in ("mistyped", "s3://bucket/mistyped"):
-        assert f"The asset {name} was never updated. Is its name in only_if_changed spelled right?" in log
+        assert f"The asset {name} was never updated. Check its spelling in only_if_changed" in log
 
 
 def test_what_changed_before_a_failed_run_is_cleared_still_counts(project: Project) -> None:

@@ -76,15 +76,15 @@ def test_the_fields_of_type_sftp(reach: Any, server: SftpServer, tmp_path: Path)
     ("fields", "problem"),
     [
         ({"login": None}, "the account (login) is missing"),
-        ({"port": 99_999}, "99999 is no port"),
+        ({"port": 99_999}, "the port 99999 is invalid"),
         ({"extra": {"connect_timeout": "soon"}}, "extra connect_timeout: Input should be a valid number"),
         ({"extra": {"channel_timeout": 0}}, "extra channel_timeout: Input should be greater than 0"),
         ({"extra": {"private_key": 7}}, "extra private_key: Input should be a valid string"),
         ({"extra": {"host_key": ["a"]}}, "extra host_key: Input should be a valid string"),
         ({"extra": {"key_file": "/no/such/key"}}, "extra key_file: cannot read /no/such/key: FileNotFoundError"),
-        ({"extra": {"no_host_key_check": True}}, "the host key is always checked here"),
-        ({"extra": {"no_host_key_check": "true"}}, "the host key is always checked here"),
-        ({"extra": {"allow_host_key_change": "True"}}, "the host key is always checked here"),
+        ({"extra": {"no_host_key_check": True}}, "the host key is always checked"),
+        ({"extra": {"no_host_key_check": "true"}}, "the host key is always checked"),
+        ({"extra": {"allow_host_key_change": "True"}}, "the host key is always checked"),
     ],
 )
 def test_fields_that_cannot_work(fields: dict[str, Any], problem: str, define: Any) -> None:
@@ -108,7 +108,7 @@ def test_the_connection_test(reach: Any, server: SftpServer) -> None:
     reach()
     worked, message = PersadoHook().test_connection()
     assert worked
-    assert message.startswith(f"Logged in to {ACCOUNT}@127.0.0.1:{server.port}; its host key is a pinned one.")
+    assert message.startswith(f"Logged in to {ACCOUNT}@127.0.0.1:{server.port}; its host key is pinned.")
     assert server.logins == ["password"]
 
 

@@ -197,7 +197,7 @@ class TestCommand:
         words = [line.split() for line in lines]
         assert ["address", "from", "mail", "string", "PII,", "shown", "as", "***"] in words
         assert ["encoding", "gzip", "destinations/whole_site.yaml:3"] in words
-        rows = lines.index("The first rows (2), as they would be written; the query gives 30")
+        rows = lines.index("The first rows (2), as they would be written; the query returns 30")
         assert lines[rows + 1 : rows + 4] == ["id,address,day", "000,***,2026-03-05", "001,***,2026-03-05"]
         assert lines[-2:] == ["Warnings", "  the query returned 30 rows, more than rows.warn_above (25)"]
         assert SECRET not in "".join(lines)
@@ -214,7 +214,7 @@ class TestCommand:
         problems = lines[lines.index("This delivery would fail") + 1 :]
         assert "bad.asc" in problems[0]
         assert problems[1].startswith("  the query returned no rows, and on_empty is 'fail'")
-        assert "The query gives no rows" in lines
+        assert "The query returns no rows" in lines
 
     @pytest.mark.parametrize(
         ("query", "arguments", "error"),
@@ -226,9 +226,9 @@ class TestCommand:
                 (),
                 "queries/wrong.sql:2: Airflow cannot render it: 'none.sql' not found",
             ),
-            ("SELECT 1", ("--param=kin=x",), "--param kin: there is no such parameter. Did you mean 'kind'?"),
+            ("SELECT 1", ("--param=kin=x",), "--param kin: unknown parameter. Did you mean 'kind'?"),
             ("SELECT 1", ("--param=kind=7",), "--param kind: 7 is not one of ['a', 'b']"),
-            ("SELECT 1", (), "give a value by --param kind=...: this parameter has no default"),
+            ("SELECT 1", (), "the parameter kind has no default. Set it with --param kind=..."),
         ],
     )
     def test_a_mistake_is_reported_in_one_line(self, query: str, arguments: tuple[str, ...], error: str) -> None:

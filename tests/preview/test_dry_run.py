@@ -1,4 +1,4 @@
-"""Runs whose first task only shows what would be sent; and why a run was made."""
+"""Dry runs, and the parameters that every orchestration has."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SETTINGS = {"filename_template": "out.csv", "quote_mode": "all"}
 
 @pytest.fixture
 def customers(project: Project) -> Project:
-    """Give a project whose warehouse has customers."""
+    """Return a project whose warehouse has customers."""
     with project.warehouse as warehouse:
         warehouse.execute("CREATE TABLE customers (id, mail)")
         warehouse.executemany("INSERT INTO customers VALUES (?, ?)", [(i, SECRET) for i in range(20)])
@@ -26,12 +26,12 @@ def customers(project: Project) -> Project:
 
 
 def history(name: str) -> list[Any]:
-    """Give the ledger's records."""
+    """Return the ledger's records."""
     return list(read_history(f"persado://{name}_site/{name}"))
 
 
 @pytest.mark.parametrize("execution", ["chained", "streamed"])
-def test_a_dry_run_shows_and_sends_nothing(
+def test_dry_run_logs_the_preview_and_sends_nothing(
     customers: Project, capfd: pytest.CaptureFixture[str], execution: str
 ) -> None:
     customers.describe(
@@ -53,7 +53,7 @@ def test_a_dry_run_shows_and_sends_nothing(
         "/inbox/out.csv.DONE, last",
         '"id","mail"',
         '"9","***"',
-        "the query gives 20",
+        "the query returns 20",
         "destinations/dry_site",
     ):
         assert text in log
@@ -76,7 +76,7 @@ def test_a_dry_run_shows_and_sends_nothing(
         ),
     ],
 )
-def test_a_dry_run_of_what_would_fail_fails_and_is_no_failed_delivery(
+def test_dry_run_of_a_failing_delivery_fails_without_a_record(
     customers: Project, capfd: pytest.CaptureFixture[str], name: str, query: str, problem: str
 ) -> None:
     customers.describe(name, query, settings=SETTINGS, template=TEMPLATE)
@@ -86,7 +86,7 @@ def test_a_dry_run_of_what_would_fail_fails_and_is_no_failed_delivery(
     assert history(name) == []
 
 
-def test_the_number_of_rows_is_judged_as_in_a_delivery(customers: Project, capfd: pytest.CaptureFixture[str]) -> None:
+def test_dry_run_checks_the_number_of_rows(customers: Project, capfd: pytest.CaptureFixture[str]) -> None:
     customers.describe(
         "dry_change", "SELECT * FROM customers", settings=SETTINGS, template=TEMPLATE, change={"fail_above_percent": 50}
     )
@@ -98,7 +98,7 @@ def test_the_number_of_rows_is_judged_as_in_a_delivery(customers: Project, capfd
     assert "the query returned 4 rows, the last delivery had 20" in capfd.readouterr().out
 
 
-def test_the_reason_is_kept_with_the_delivery(customers: Project) -> None:
+def test_reason_is_recorded_with_the_delivery(customers: Project) -> None:
     customers.describe("reasoned", "SELECT id FROM customers", settings=SETTINGS)
     customers.run("reasoned", run_conf={"reason": "CRM-17: resend"})
     assert event_extra("reasoned")["reason"] == "CRM-17: resend"
@@ -113,7 +113,7 @@ def test_the_reason_is_kept_with_the_delivery(customers: Project) -> None:
     ]
 
 
-def test_the_trigger_form(customers: Project) -> None:
+def test_trigger_form_has_own_and_shared_parameters(customers: Project) -> None:
     from persado.dag.factory import make_dag
 
     customers.describe(
@@ -129,21 +129,19 @@ def test_the_trigger_form(customers: Project) -> None:
 
 
 @pytest.mark.parametrize("name", ["dry_run", "count_rows", "reason"])
-def test_an_orchestrations_own_parameter_cannot_be_called_so(customers: Project, name: str) -> None:
+def test_names_of_shared_parameters_are_reserved(customers: Project, name: str) -> None:
     customers.describe("clash", "SELECT 1", settings=SETTINGS, params={name: {"type": "boolean", "default": True}})
     [error] = customers.load().errors
     assert f"params.{name}: is a parameter that every orchestration has already" in str(error)
 
 
 @pytest.mark.parametrize("given", ["dryrun", "dry-run", "DRY_RUN"])
-def test_a_parameter_under_almost_its_name_sends_nothing(
-    customers: Project, capfd: pytest.CaptureFixture[str], given: str
-) -> None:
+def test_misspelt_parameter_is_refused(customers: Project, capfd: pytest.CaptureFixture[str], given: str) -> None:
     customers.describe("almost", "SELECT * FROM customers", settings=SETTINGS)
 
     run = customers.run("almost", run_conf={given: True, "of_another_dag": 1})
 
     assert run.state == "failed"
     assert customers.arrived() == {}
-    text = f"the run was given '{given}', which is no parameter. Start it again with 'dry_run'"
+    text = f"the run was given the unknown parameter '{given}'. Start it again with 'dry_run'"
     assert text in capfd.readouterr().out

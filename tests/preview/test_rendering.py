@@ -1,4 +1,4 @@
-"""A query that Airflow cannot render: told like any other mistake of the configuration, and not tried again."""
+"""A query that Airflow cannot render is reported as a configuration error, without retries."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ __all__ = ["airflow_database", "project"]
 
 
 @pytest.mark.parametrize("execution", ["chained", "streamed"])
-def test_a_name_that_is_not_there(project: Project, capfd: pytest.CaptureFixture[str], execution: str) -> None:
-    name = f"unrendered_{execution}"  # no other test's: the history is that of all of them
+def test_unknown_name_in_a_query_is_reported(
+    project: Project, capfd: pytest.CaptureFixture[str], execution: str
+) -> None:
+    name = f"unrendered_{execution}"  # a unique name, because all tests share the history
     project.describe(
         name,
         "SELECT 1 AS a\n, '{{ params.nothing }}' AS b",
@@ -23,7 +25,7 @@ def test_a_name_that_is_not_there(project: Project, capfd: pytest.CaptureFixture
     assert next(iter(task_states(run).values())) == "failed"
     problem = f"{name}.sql:2: Airflow cannot render it: 'dict object' has no attribute 'nothing'"
     assert f"persado.errors.ConfigurationError: {problem}" in "".join(capfd.readouterr())
-    from persado.ledger.reader import read_history  # reads the database that the fixture has made
+    from persado.ledger.reader import read_history  # imported here: it needs the database of the fixture
 
     [record] = read_history(f"persado://{name}_site/{name}")
     assert (record.outcome, getattr(record, "message", None)) == ("failed", problem)

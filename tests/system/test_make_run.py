@@ -140,7 +140,7 @@ def dry_run_as_the_ui_does(api: AirflowAPI, dag_id: str, layout: Layout) -> None
     assert set(states.values()) == {"skipped"}
     assert api.asset_events(dag_id, run_id) == []
     log = json.dumps(api._get(f"{run_path(dag_id, run_id)}/taskInstances/extract/logs/1"))
-    for text in (f"Preview of {dag_id}: nothing is sent", "PII, shown as ***", ",***,***,***,", "the query gives "):
+    for text in (f"Preview of {dag_id}: nothing is sent", "PII, shown as ***", ",***,***,***,", "the query returns "):
         assert text in log
     assert layout.site_log.read_text() == before
     with pytest.raises(RuntimeError, match=r"Airflow answered 4\d\d"):

@@ -52,7 +52,7 @@ def test_an_operator_makes_and_tests_a_connection(people: People, demo: Demo) ->
     assert "the site refused the login. The pass phrase or the account is wrong" in press_test(page)
 
     edit(page, "password", demo.site.pass_phrase)
-    assert "The remote folder / of destination persado is there and is writable." in press_test(page)
+    assert "The remote folder / of destination persado exists and is writable." in press_test(page)
 
 
 def save(form: Locator) -> None:

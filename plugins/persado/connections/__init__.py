@@ -1,1 +1,1 @@
-"""From an Airflow connection or Variable to what the pipeline takes: sites, sources, keys and options."""
+"""Reads sites, sources, keys and options from Airflow connections, Variables and configuration."""

@@ -1,4 +1,4 @@
-"""OpenPGP keys from where the settings say: a file in ``keys/``, an Airflow Variable or an Airflow connection."""
+"""Read OpenPGP keys from a file in ``keys/``, an Airflow Variable or an Airflow connection, as the settings say."""
 
 from __future__ import annotations
 
@@ -18,10 +18,8 @@ def public_key(settings: Settings, keys_folder: Path) -> PublicKey | None:
     """
     Read and check the receiver's key.
 
-    :param settings: the effective settings
-    :param keys_folder: where key files are
-    :return: the key; None where nothing is encrypted
-    :raises ConfigurationError: if the key is missing or must not be used
+    :return: the key; None if the files are not encrypted
+    :raises ConfigurationError: if the key is missing or not usable
     """
     origin = settings.pgp_public_key
     if origin is None:
@@ -40,10 +38,10 @@ def public_key(settings: Settings, keys_folder: Path) -> PublicKey | None:
 
 def signing_key(settings: Settings) -> SigningKey | None:
     """
-    Read the own key that signs.
+    Read the private key that signs.
 
-    :return: the key; None where nothing is signed
-    :raises ConfigurationError: if it is missing
+    :return: the key; None if the files are not signed
+    :raises ConfigurationError: if the key is missing
     """
     origin = settings.pgp_signing_key
     if origin is None:
@@ -56,13 +54,11 @@ def checked_keys(
     settings: Settings, keys_folder: Path, now: datetime
 ) -> tuple[PublicKey | None, SigningKey | None, tuple[str, ...]]:
     """
-    Find what is wrong with the keys before anything else is done.
+    Read both keys and check that they can be used.
 
-    :param settings: the effective settings
-    :param keys_folder: where key files are
-    :param now: the time, which tells whether a key expires soon
-    :return: the receiver's key, the own key that signs, and the warnings
-    :raises ConfigurationError: if a key is missing or must not be used
+    :param now: the current time, to warn of a key that expires soon
+    :return: the receiver's key, the signing key, and the warnings
+    :raises ConfigurationError: if a key is missing or not usable
     """
     key, signing = public_key(settings, keys_folder), signing_key(settings)
     warning = expiry_warning(key, now) if key else None
@@ -72,7 +68,7 @@ def checked_keys(
 
 
 def _from_airflow(setting: str, origin: AirflowVariable | AirflowConnection, extra: str) -> tuple[str, str | None]:
-    """Give the key's text, and the connection's password: the pass phrase of a private key."""
+    """Return the key's text, and the connection's password, which is the pass phrase of a private key."""
     problem = None
     try:
         if isinstance(origin, AirflowVariable):
@@ -88,5 +84,5 @@ def _from_airflow(setting: str, origin: AirflowVariable | AirflowConnection, ext
     else:
         if text := connection.extra_dejson.get(extra):
             return str(text), connection.password
-        problem = f"{setting}: the connection {origin.connection!r} has no extra {extra!r} with the key"
+        problem = f"{setting}: the connection {origin.connection!r} has no extra {extra!r}. Store the key in it"
     raise ConfigurationError(problem)

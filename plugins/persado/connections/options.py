@@ -11,12 +11,12 @@ from airflow.sdk.configuration import conf
 
 
 def config_dir() -> Path:
-    """Give ``[persado] config_dir``: the folder of destinations, data templates, orchestrations, queries and keys."""
+    """Return ``[persado] config_dir``: the folder of destinations, data templates, orchestrations, queries and keys."""
     return Path(conf.get("persado", "config_dir"))
 
 
 def stage_root() -> Any:
-    """Give ``[persado] stage_uri``: a local folder, or a path of object storage that behaves like one."""
+    """Return ``[persado] stage_uri`` as a local path or an object storage path."""
     uri = conf.get("persado", "stage_uri")
     parts = urlsplit(uri)
     return Path(parts.path) if parts.scheme in ("", "file") else ObjectStoragePath(uri)

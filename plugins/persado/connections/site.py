@@ -1,4 +1,4 @@
-"""From an Airflow connection to the site that it leads to."""
+"""Read the site from an Airflow connection."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from persado.pipeline.site.site import DEFAULT_HOST, DEFAULT_PORT, Site
 
 
 class _Extra(BaseModel):
-    """The extras that count here; ``conn_timeout`` and ``key_file`` are those of a connection of type ``sftp``."""
+    """The extras that are used; ``conn_timeout`` and ``key_file`` come from connections of type ``sftp``."""
 
     model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
 
@@ -30,10 +30,9 @@ class _Extra(BaseModel):
 
 def site_of(connection: Connection) -> Site:
     """
-    Say where and as whom a connection logs in.
+    Return the site of a connection of type ``persado`` or ``sftp``.
 
-    :param connection: a connection of type ``persado`` or ``sftp``
-    :raises ConfigurationError: if a field cannot be understood
+    :raises ConfigurationError: if a field is missing or invalid
     """
     conn_id = connection.conn_id
     try:
@@ -43,13 +42,15 @@ def site_of(connection: Connection) -> Site:
         raise ConfigurationError(f"connection {conn_id!r}: {problems}") from None
     if extra.no_host_key_check or extra.allow_host_key_change:
         raise ConfigurationError(
-            f"connection {conn_id!r}: the host key is always checked here; remove no_host_key_check and "
+            f"connection {conn_id!r}: the host key is always checked. Remove no_host_key_check and "
             "allow_host_key_change, and pin the site's key in the extra host_key"
         )
     if not connection.login:
         raise ConfigurationError(f"connection {conn_id!r}: the account (login) is missing, such as acme_amp")
     if not 0 < (connection.port or DEFAULT_PORT) < 1 << 16:
-        raise ConfigurationError(f"connection {conn_id!r}: {connection.port} is no port; it is 1 to 65535, usually 22")
+        raise ConfigurationError(
+            f"connection {conn_id!r}: the port {connection.port} is invalid: expected 1 to 65535, usually 22"
+        )
     timeouts: dict[str, Any] = {
         "connect_timeout": extra.connect_timeout or extra.conn_timeout,
         "channel_timeout": extra.channel_timeout,

@@ -1,4 +1,4 @@
-"""What Airflow's *Test* button tries: the login, then the folder of every destination that uses the connection."""
+"""The check behind Airflow's *Test* button: the login and the folders of the destinations with the connection."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _UNDEFINED = "no such connection"
 @dataclass(frozen=True)
 class RemoteFolder:
     """
-    A folder at the site that deliveries go to.
+    A folder at the site that receives deliveries.
 
-    :param connection: the Airflow connection that the destination names
+    :param connection: the id of the destination's Airflow connection
     :param destination: the destination's name
-    :param path: the folder's path at the site
+    :param path: full path at the site
     """
 
     connection: str
@@ -38,18 +38,18 @@ class RemoteFolder:
 
 def check_site(conn_id: str, site: Site, connect: Connect) -> str:
     """
-    Log in, and try the folders of the destinations that use the connection.
+    Log in and check the folders of the destinations that use the connection.
 
-    :param conn_id: the id of the connection; in Airflow's form a made-up one
-    :param site: where it leads, and as whom
-    :param connect: logs in there
-    :return: what was tried and works
-    :raises PersadoError: with everything that is wrong with the folders, or with the first thing that stops before
+    :param conn_id: the id of the connection; a temporary one if it is tested in Airflow's form
+    :param connect: opens a session at the site
+    :return: what was checked successfully, as text
+    :raises RejectedError: with the problems of all folders
+    :raises PersadoError: if the login fails
     """
     folders, unclear = _folders_of(conn_id, site, list(remote_folders()))
     with connect() as session:
-        told = [f"Logged in to {site}; its host key is a pinned one."]
-        with site_errors(f"{site}: cannot look around"):
+        report = [f"Logged in to {site}; its host key is pinned."]
+        with site_errors(f"{site}: cannot resolve the login folder"):
             session.normalize(".")
         wrong = []
         for path, names in folders.items():
@@ -58,18 +58,19 @@ def check_site(conn_id: str, site: Site, connect: Connect) -> str:
             except RejectedError as error:
                 wrong.append(f"destination {', '.join(names)}: {error}")
             else:
-                told.append(f"The remote folder {path} of destination {', '.join(names)} is there and is writable.")
+                report.append(f"The remote folder {path} of destination {', '.join(names)} exists and is writable.")
     if wrong:
         raise RejectedError(". ".join([f"The login to {site} works, but {wrong[0]}", *wrong[1:]]))
     if unclear:
-        told.append(f"Save it and test it again to try the folder of destination {', '.join(sorted(unclear))} too.")
+        destinations = ", ".join(sorted(unclear))
+        report.append(f"Save the connection and test it again to check the folder of destination {destinations} too.")
     elif not folders:
-        told.append("No destination uses this connection yet, so no remote folder was tried.")
-    return " ".join(told)
+        report.append("No destination uses this connection yet, so no remote folder was checked.")
+    return " ".join(report)
 
 
 def remote_folders() -> Iterator[RemoteFolder]:
-    """List the folders that the configuration sends to: those of the destinations and those that templates override."""
+    """Yield the folders of all destinations, and the folders that data templates or orchestrations set instead."""
     folder = config_dir()
     seen = set()
     for name, written in read_folder(folder, "destinations", Destination).files.items():
@@ -83,10 +84,10 @@ def remote_folders() -> Iterator[RemoteFolder]:
 
 def _folders_of(conn_id: str, site: Site, known: list[RemoteFolder]) -> tuple[dict[str, list[str]], set[str]]:
     """
-    Pick the folders of a connection; give also the destinations of which nobody can tell.
+    Return the folders of a connection, and the destinations that may or may not use it.
 
-    Airflow's form tests a connection under a made-up id. It is known by its site and account, therefore; one that has
-    not been saved yet is that of the destinations whose connection does not exist, if they all name the same one.
+    Airflow's form tests a connection under a temporary id, so a connection is recognised by its site and account. If
+    no saved connection matches, it is taken for the missing connection of the destinations, if only one is missing.
     """
     endpoints = {name: _endpoint(name) for name in {folder.connection for folder in known}}
     here = f"{site.login}@{site.host}:{site.port}"

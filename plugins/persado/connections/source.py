@@ -1,4 +1,4 @@
-"""Open the warehouse: any Airflow connection whose hook gives a DB-API connection."""
+"""Open the warehouse: any Airflow connection whose hook returns a DB-API connection."""
 
 from __future__ import annotations
 
@@ -16,11 +16,10 @@ from persado.pipeline.extract.query_errors import database_errors
 @contextmanager
 def open_source(conn_id: str) -> Iterator[Any]:
     """
-    Open a DB-API connection, closed at the end.
+    Yield a DB-API connection; close it at the end.
 
-    :param conn_id: the Airflow connection
-    :raises ConfigurationError: if there is no such connection, or it is not one of a database
-    :raises TransientError: if the database is out of reach
+    :raises ConfigurationError: if the Airflow connection does not exist, or is not a database connection
+    :raises TransientError: if the database is unreachable
     """
     problem = None
     try:
@@ -28,7 +27,7 @@ def open_source(conn_id: str) -> Iterator[Any]:
     except AirflowException as error:
         problem = f"source {conn_id!r}: {error}"
     if problem is None and not hasattr(hook, "get_conn"):
-        problem = f"source {conn_id!r}: expected a connection of a database, got one of type {hook.conn_type!r}"
+        problem = f"source {conn_id!r}: expected a database connection, got one of type {hook.conn_type!r}"
     if problem is not None:
         raise ConfigurationError(problem)
     doing = f"cannot connect to {conn_id!r}"
@@ -39,7 +38,7 @@ def open_source(conn_id: str) -> Iterator[Any]:
 
 
 def _read_only_duckdb(hook: Any, doing: str) -> Any:
-    """Open a DuckDB file for reading: opened for writing, it would lock out every other delivery."""
+    """Open a DuckDB file read-only: opened for writing, it would block all other deliveries."""
     if hook.conn_type != "duckdb" or not hook.is_local or hook.is_motherduck:
         return None
     import duckdb
@@ -48,11 +47,11 @@ def _read_only_duckdb(hook: Any, doing: str) -> Any:
     config = connection.extra_dejson.get("config", {})
     if not isinstance(config, dict):
         raise ConfigurationError(
-            f"{doing}: config in the connection's extra holds settings of DuckDB, as in "
-            f'{{"config": {{"memory_limit": "2GB"}}}}; got {type(config).__name__}'
+            f"{doing}: config in the connection's extra: expected a dictionary of DuckDB settings, such as "
+            f'{{"config": {{"memory_limit": "2GB"}}}}, got {type(config).__name__}'
         )
     try:
         return duckdb.connect(connection.host, read_only=True, config=config)
     except duckdb.InvalidInputException as error:
-        # No query has run: the text speaks of the settings, and of no customer.
+        # No query has run yet, so the text cannot quote a customer's value.
         raise ConfigurationError(f"{doing}: config in the connection's extra: {error}") from None

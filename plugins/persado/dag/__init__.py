@@ -1,1 +1,1 @@
-"""From an orchestration to its DAG: tasks, parameters, documentation and alerts."""
+"""Builds the DAG of an orchestration: tasks, parameters, documentation and alerts."""

@@ -1,8 +1,8 @@
 """
-Alerts: callbacks of Airflow's tasks that tell people how a delivery went.
+Alerts: callbacks of Airflow tasks that notify people of the outcome of a delivery.
 
-They run when a task has succeeded or has failed for good; what goes wrong with an alert never touches the delivery.
-Texts are not rendered as templates, as Airflow's notifiers would do: an error may quote one.
+They run when a task has succeeded or finally failed. An alert that fails does not affect the delivery. Unlike Airflow's
+notifiers, they do not render texts as templates, because an error may quote one.
 """
 
 from __future__ import annotations
@@ -28,36 +28,28 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 TIMEOUT = 30.0
-"""Seconds that Slack has to answer."""
+"""Seconds to wait for Slack's response."""
 
 _LOG = logging.getLogger(__name__)
 
 
 def failure_callbacks(alerts: Sequence[Alert]) -> list[Callable[[Context], None]]:
-    """
-    Give what to call when a task has failed for good.
-
-    :param alerts: who wants to know what
-    """
-    return [partial(_tell_failure, alert) for alert in alerts if "failure" in alert.when]
+    """Return the callbacks for a task that has finally failed."""
+    return [partial(_notify_failure, alert) for alert in alerts if "failure" in alert.when]
 
 
 def success_callbacks(alerts: Sequence[Alert]) -> list[Callable[[Context], None]]:
-    """
-    Give what to call when the last task, whose outlet is the delivery's asset, has succeeded.
-
-    :param alerts: who wants to know what
-    """
-    return [partial(_tell_success, alert) for alert in alerts if {"warning", "success"} & set(alert.when)]
+    """Return the callbacks for the last task, whose outlet is the delivery's asset, when it has succeeded."""
+    return [partial(_notify_success, alert) for alert in alerts if {"warning", "success"} & set(alert.when)]
 
 
-def _tell_failure(alert: Alert, context: Context) -> None:
-    # A dry run is made by somebody who waits for it.
+def _notify_failure(alert: Alert, context: Context) -> None:
+    # The person who started a dry run is watching it.
     if not context["params"].get("dry_run"):
         _send(alert, f"{context['ti'].dag_id} failed: nothing counts as delivered", _failure_lines(context))
 
 
-def _tell_success(alert: Alert, context: Context) -> None:
+def _notify_success(alert: Alert, context: Context) -> None:
     for asset in context["task"].outlets:
         extra = context["outlet_events"][asset].extra
         receipt = Receipt.model_validate(extra)
@@ -72,7 +64,7 @@ def _failure_lines(context: Context) -> Iterator[str]:
     if isinstance(error, PersadoError):
         yield f"{type(error).__name__}: {error}"
     else:
-        # Another error's text may quote a customer's value.
+        # The text of any other error may quote a customer's value.
         yield f"{type(error).__name__ if isinstance(error, BaseException) else 'The task was lost'}: see the log"
     yield f"Task: {context['ti'].task_id}, try {context['ti'].try_number}"
     yield from _run_lines(context)
@@ -91,7 +83,7 @@ def _receipt_lines(context: Context, receipt: Receipt) -> Iterator[str]:
 
 def _run_lines(context: Context) -> Iterator[str]:
     yield f"Run: {context['ti'].run_id}"
-    run = context.get("dag_run")  # not there for a lost task, of which the DAG processor tells
+    run = context.get("dag_run")  # missing for a lost task, whose callback runs in the DAG processor
     if run and run.triggering_user_name:
         yield f"Started by: {run.triggering_user_name}"
     if why := reason(context):
@@ -106,12 +98,12 @@ def _send(alert: Alert, subject: str, lines: Iterator[str]) -> None:
             _mail(alert.connection, alert.to, f"[persado] {subject}", text)
         else:
             _post(alert.connection, f"*{_slack(subject)}*\n{_slack(text)}")
-    except Exception as error:  # whatever it is, the delivery is not to suffer from it
-        # The text of others may hold the webhook's URL, which is a secret.
-        told = f"{type(error).__name__}: {error}" if isinstance(error, AirflowException) else type(error).__name__
-        _LOG.error("no alert by the connection %s: %s", alert.connection, told)
+    except Exception as error:  # an alert must not affect the delivery
+        # The text of any other error may hold the webhook's URL, which is a secret.
+        problem = f"{type(error).__name__}: {error}" if isinstance(error, AirflowException) else type(error).__name__
+        _LOG.error("cannot send the alert through the connection %s: %s", alert.connection, problem)
     else:
-        _LOG.info("alert sent by the connection %s", alert.connection)
+        _LOG.info("sent the alert through the connection %s", alert.connection)
 
 
 def _mail(conn_id: str, to: Sequence[str], subject: str, text: str) -> None:
@@ -126,13 +118,13 @@ def _post(conn_id: str, text: str) -> None:
     port = f":{connection.port}" if connection.port else ""
     url = f"{base}{port}/{(connection.password or '').lstrip('/')}".rstrip("/")
     if not url.startswith(("https://", "http://")):
-        raise AirflowException("its host is no web address; expected https://hooks.slack.com/services")
-    # Not by a library that logs the URL, which is the secret.
+        raise AirflowException("its host is not a web address; expected one such as https://hooks.slack.com/services")
+    # No library that might log the URL, which is a secret.
     request = Request(url, json.dumps({"text": text}).encode(), {"Content-Type": "application/json"})  # noqa: S310
-    with urlopen(request, timeout=TIMEOUT):  # noqa: S310 - a web address, see above
+    with urlopen(request, timeout=TIMEOUT):  # noqa: S310 - the scheme is checked above
         pass
 
 
 def _slack(text: str) -> str:
-    """Escape what Slack would take for links and mentions."""
+    """Escape characters that Slack would read as links and mentions."""
     return html.escape(text, quote=False)

@@ -1,4 +1,4 @@
-"""The text on a DAG's page, made from its orchestration: what is sent, where, when, by whom, and how exactly."""
+"""The documentation of a DAG, generated from its orchestration: what is sent, where, when, by whom, and how."""
 
 from __future__ import annotations
 
@@ -13,11 +13,7 @@ from persado.settings.text.yaml_text import as_yaml
 
 
 def doc_text(delivery: Delivery) -> str:
-    """
-    Describe a delivery in Markdown.
-
-    :param delivery: the orchestration with all that it inherits
-    """
+    """Return the description of a delivery in Markdown."""
     return "\n\n".join(_parts(delivery))
 
 
@@ -28,11 +24,11 @@ def _parts(delivery: Delivery) -> Iterator[str]:
     yield _table(["", "this delivery"], [[f"**{name}**", text] for name, text in _facts(delivery)])
     yield "#### Columns"
     if template.columns is None:
-        yield "Every column of the query, as it comes."
+        yield "Every column of the query, unchanged."
     else:
         yield _table(["column", "from", "personal data"], [_column(column) for column in template.columns])
     if template.transform:
-        yield f"The rows pass through {_code(template.transform)} first."
+        yield f"The transform {_code(template.transform)} is applied first."
     if orchestration.params:
         yield "#### Parameters"
         rows = [
@@ -52,17 +48,17 @@ def _parts(delivery: Delivery) -> Iterator[str]:
 def _facts(delivery: Delivery) -> Iterator[tuple[str, str]]:
     orchestration, template, settings = delivery.orchestration, delivery.data_template, delivery.settings
     yield "What", f"{_code(f'queries/{orchestration.query}')}, run in {_code(orchestration.source)}"
-    yield "Columns by", _named(delivery.data_template_name, template.description)
+    yield "Data template", _named(delivery.data_template_name, template.description)
     yield "Where", _named(delivery.destination_name, delivery.destination.description)
     yield "Connection", _code(delivery.destination.connection)
     yield "Remote folder", _code(settings.remote_dir)
     yield "File", _code(settings.filename_template)
     key = settings.model_dump()["pgp_public_key"]
-    yield "Encrypted to", _code(as_yaml(key)) if key else "nobody: not encrypted"
+    yield "Encrypted to", _code(as_yaml(key)) if key else "not encrypted"
     yield "When", _plain(timing(orchestration.workflow))
     rows = orchestration.rows.model_dump(exclude_none=True)
     limits = ", ".join(f"{name.replace('_', ' ')} {number:,}" for name, number in rows.items()) or "no limits"
-    yield "Rows", f"{limits}; none at all: {orchestration.on_empty}"
+    yield "Rows", f"{limits}; if empty: {orchestration.on_empty}"
     yield "Personal data", _personal_data(delivery)
     for role, rights in access_control(delivery).items():
         yield role, "may send" if any(rights["DAG Runs"]) else "may not send"
@@ -73,8 +69,8 @@ def _facts(delivery: Delivery) -> Iterator[tuple[str, str]]:
 
 def _personal_data(delivery: Delivery) -> str:
     if delivery.has_pii:
-        return "yes: see the columns"
-    return "may be: no columns are listed" if may_hold_pii(delivery) else "no column is marked"
+        return "yes, see the columns"
+    return "unknown: no columns are listed" if may_hold_pii(delivery) else "no column is marked"
 
 
 def _column(column: Column) -> list[str]:
@@ -87,13 +83,13 @@ def _named(name: str, description: str) -> str:
 
 
 def _table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    # Also inside code a bar would end the cell.
+    # A bar ends the cell, even inside code.
     lines = [[cell.replace("|", "\\|") for cell in row] for row in rows]
     return "\n".join(f"| {' | '.join(row)} |" for row in [titles, ["---"] * len(titles), *lines])
 
 
 def _code(text: str) -> str:
-    """Show a text as it is, whatever it holds."""
+    """Return a text as inline code, whatever characters it holds."""
     text = " ".join(text.split())
     longest = max((len(run) for run in re.findall("`+", text)), default=0)
     fence = "`" * (longest + 1)
@@ -102,5 +98,5 @@ def _code(text: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """Take from a text what Markdown or HTML would make something else of."""
+    """Escape the special characters of Markdown and HTML."""
     return re.sub(r"([\\`*_\[\]<>#&])", r"\\\1", " ".join(text.split()))

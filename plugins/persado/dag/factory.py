@@ -1,4 +1,4 @@
-"""An orchestration as an Airflow DAG. No validation and no I/O: what arrives here has been checked."""
+"""Builds an Airflow DAG from an orchestration, without validation or I/O: the orchestration is already validated."""
 
 from __future__ import annotations
 
@@ -28,18 +28,14 @@ from persado.settings import Delivery, Scheduled, WhenChanged
 from persado.settings.models.params import guarded
 
 RETRIES = 5
-"""How often a task is tried again after a transient error; :mod:`persado.retries` says after how long."""
+"""Number of retries after a transient error; :mod:`persado.retries` sets the pauses."""
 
-# Without a start date a schedule begins at its next interval: catchup is off.
-_LONG_AGO = datetime(2020, 1, 1)  # in the schedule's own zone, see below
+# A start date in the past: with catchup off, the schedule begins at its next interval.
+_LONG_AGO = datetime(2020, 1, 1)  # naive; the schedule's time zone is added below
 
 
 def make_dag(delivery: Delivery) -> DAG:
-    """
-    Make the DAG of an orchestration.
-
-    :param delivery: the orchestration with all that it inherits
-    """
+    """Return the DAG of an orchestration."""
     orchestration = delivery.orchestration
     owner = orchestration.owner or "persado"
     with DAG(
@@ -49,7 +45,7 @@ def make_dag(delivery: Delivery) -> DAG:
         start_date=_start(delivery),
         catchup=False,
         max_active_runs=1,  # two runs may write the same file name
-        # Paused, a run by hand would wait in silence; those who may only start it may not end the pause.
+        # In a paused DAG, a manual run would stay queued, and business users may not unpause it.
         is_paused_upon_creation=False if orchestration.workflow == "manual" else None,
         params={name: _param(schema) for name, schema in orchestration.params.items()} | run_params(),
         tags=sorted(
@@ -67,17 +63,17 @@ def make_dag(delivery: Delivery) -> DAG:
         _stages(delivery)
         if delivery.has_pii:
             _gate(delivery, dag)
-    # Plain FAB refuses a DAG whose roles it does not have, and only this project's auth manager makes them. As an
-    # argument it would give a warning about a module that nobody here uses, for each DAG at each parse.
+    # Airflow's FabAuthManager refuses a DAG with unknown roles, and only this project's auth manager creates them. Set
+    # as an attribute: as an argument of DAG it logs a warning for each DAG at each parse.
     if not conf.get("core", "auth_manager").endswith(".FabAuthManager"):
         dag.access_control = access_control(delivery)
     return dag
 
 
 def _gate(delivery: Delivery, dag: DAG) -> None:
-    behind = list(dag.roots)
+    first_tasks = list(dag.roots)
     asset = Asset(name=delivery.asset, uri=delivery.asset)
-    PersadoGateOperator(task_id=GATE, access=delivery.access, asset=asset) >> behind
+    PersadoGateOperator(task_id=GATE, access=delivery.access, asset=asset) >> first_tasks
 
 
 def _param(schema: dict[str, Any]) -> Param:
@@ -132,12 +128,12 @@ def _stages(delivery: Delivery) -> None:
         "only_if_changed": getattr(orchestration.workflow, "only_if_changed", ()),
         "origins": delivery.origins,
         "persado_conn_id": delivery.destination.connection,
-        # Where there is no gate, the task that would read asks.
+        # Without a gate, the task that reads the data checks access.
         "access": None if delivery.has_pii else delivery.access,
         "pii": may_hold_pii(delivery),
     }
-    last_of_all: dict[str, Any] = {"outlets": [asset], "on_success_callback": success_callbacks(delivery.alerts)}
-    at_site = site if settings.success_file else site | last_of_all
+    on_delivery: dict[str, Any] = {"outlets": [asset], "on_success_callback": success_callbacks(delivery.alerts)}
+    at_site = site if settings.success_file else site | on_delivery
     last: BaseOperator
     if orchestration.execution == "streamed":
         last = PersadoDeliverOperator(task_id="deliver", **(source | at_site))
@@ -150,4 +146,4 @@ def _stages(delivery: Delivery) -> None:
             last = PersadoEncryptOperator(task_id="encrypt", previous=last.output, keys_folder=keys_folder, **shared)
         last = PersadoUploadOperator(task_id="upload", previous=last.output, **at_site)
     if settings.success_file:
-        PersadoSuccessFileOperator(task_id="success_file", previous=last.output, **site, **last_of_all)
+        PersadoSuccessFileOperator(task_id="success_file", previous=last.output, **site, **on_delivery)

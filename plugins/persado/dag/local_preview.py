@@ -1,4 +1,4 @@
-"""A run that exists only for its preview: the DAG's own first task, rendered by Airflow, without a scheduler."""
+"""A preview without a scheduler: builds a run of the DAG in memory and lets Airflow render the first task."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from persado.settings.text.spelling import did_you_mean
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-# Without a task's supervisor, Airflow looks connections up in the metadata database only where this says so.
+# Outside a task, Airflow reads connections from the metadata database only if this is set.
 os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
 
 
@@ -36,16 +36,15 @@ def preview_run(
     delivery: Delivery, *, logical_date: datetime, params: Mapping[str, str], rows: int, count: bool
 ) -> tuple[str, bool]:
     """
-    Make the preview of a run that somebody would trigger by hand.
+    Return the preview of a manual run.
 
-    :param delivery: the orchestration with all that it inherits
-    :param logical_date: the run's logical date, from which its data interval follows
+    :param logical_date: the run's logical date; its data interval is derived from it
     :param params: values of the orchestration's parameters, as text
-    :param rows: how many rows are shown
+    :param rows: number of rows to show
     :param count: whether to count all rows
-    :return: the preview as text, and whether the delivery would succeed, as far as can be told
-    :raises ConfigurationError: for a wrong parameter, source or query
-    :raises TransientError: where the source is out of reach or busy
+    :return: the preview as text, and whether no problem was found
+    :raises ConfigurationError: if a parameter, the source or the query is invalid
+    :raises TransientError: if the source is unreachable or busy
     """
     dag = make_dag(delivery)
     task: Any = next(task for task in dag.tasks if "sql" in task.template_fields)
@@ -60,16 +59,18 @@ def _values(dag: DAG, params: Mapping[str, str]) -> dict[str, Any]:
     values = {}
     for name, text in params.items():
         if name not in known:
-            hint = did_you_mean(name, known) or (f" There are: {', '.join(known)}." if known else " There are none.")
-            raise ConfigurationError(f"--param {name}: there is no such parameter.{hint}")
+            hint = did_you_mean(name, known) or (
+                f" The orchestration has: {', '.join(known)}." if known else " The orchestration has no parameters."
+            )
+            raise ConfigurationError(f"--param {name}: unknown parameter.{hint}")
         values[name] = _value(name, text, dag.params.get_param(name))
     if missing := [name for name in known if name not in values and not dag.params.get_param(name).has_value]:
-        raise ConfigurationError(f"give a value by --param {missing[0]}=...: this parameter has no default")
+        raise ConfigurationError(f"the parameter {missing[0]} has no default. Set it with --param {missing[0]}=...")
     return values
 
 
 def _value(name: str, text: str, param: Param) -> Any:
-    """Take the text for what the parameter's schema allows: a text, else a value as in JSON."""
+    """Return the text, or else its value as JSON, whichever the parameter's schema allows."""
     candidates: list[Any] = [text]
     with suppress(ValueError):
         candidates.append(json.loads(text))
@@ -104,7 +105,7 @@ def _context(dag: DAG, task: Any, logical_date: datetime, values: Mapping[str, A
             "partition_key": None,
         }
     )
-    construct: Any = RuntimeTaskInstance.model_construct  # as Airflow does: without a bundle and a version of the DAG
+    construct: Any = RuntimeTaskInstance.model_construct  # without a bundle and a version of the DAG
     instance = construct(
         id=uuid.uuid4(),
         dag_id=dag.dag_id,
@@ -125,6 +126,6 @@ def _render(task: Any, context: Context, delivery: Delivery) -> None:
     for field in task.template_fields:
         try:
             setattr(task, field, task.render_template(getattr(task, field), context, environment))
-        except Exception as error:  # whatever a template calls may raise anything
+        except Exception as error:  # a template may call code that raises anything
             where = f"queries/{delivery.orchestration.query}" if field == "sql" else field
             raise cannot_render(where, error) from None

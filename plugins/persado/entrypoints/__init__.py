@@ -1,1 +1,1 @@
-"""What Airflow calls by name: provider info, cluster policy, run listener, plugins, and the link from a task."""
+"""Entry points that Airflow loads by name: provider info, cluster policy, listener and plugin."""

@@ -1,4 +1,4 @@
-"""The plugin by which the scheduler vouches for runs."""
+"""The plugin with the listener that finds out who started a run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from persado.entrypoints import run_listener
 
 
 class PersadoAccessPlugin(AirflowPlugin):
-    """Listens for runs that start."""
+    """Registers the listener for runs that start."""
 
     name = "persado_access"
-    listeners: list[Any] = [run_listener]  # noqa: RUF012 - declared so by Airflow
+    listeners: list[Any] = [run_listener]  # noqa: RUF012 - as declared by Airflow

@@ -1,8 +1,8 @@
 """
 A cluster policy: a DAG that sends personal data through this project must begin with the gate.
 
-Airflow finds it by the entry point ``airflow.policy`` of this distribution. It is asked about every DAG, so it imports
-nothing but what every DAG file has imported anyway.
+Airflow finds it through the entry point ``airflow.policy``. It runs for every DAG, so it imports only modules that
+every DAG file has imported anyway.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ TAG = "pii"
 @hookimpl
 def dag_policy(dag: DAG) -> None:
     """
-    Refuse a DAG that sends personal data, or says so by its tag, unless the gate comes before everything else.
+    Refuse a DAG that sends personal data or has the tag ``pii``, unless it begins with the gate.
 
-    :raises AirflowClusterPolicyViolation: Airflow shows it under Import Errors and does not take the DAG
+    :raises AirflowClusterPolicyViolation: if it does not; Airflow then rejects the DAG and lists it under Import Errors
     """
     if TAG not in dag.tags and not any(_sends_pii(task) for task in dag.tasks):
         return
@@ -35,10 +35,10 @@ def dag_policy(dag: DAG) -> None:
     if not gates:
         raise AirflowClusterPolicyViolation(
             f"{dag.dag_id}: sends personal data (a column or the DAG is marked pii), but no PersadoGateOperator decides"
-            " who may. Put one before its first task, or describe the delivery as an orchestration, which has one."
+            " who may send it. Put one before its first task, or write the delivery as an orchestration, which has one."
         )
-    behind = set().union(*(task.get_flat_relative_ids() for task in gates))
-    before = sorted(task.task_id for task in dag.tasks if task not in gates and task.task_id not in behind)
+    downstream = set().union(*(task.get_flat_relative_ids() for task in gates))
+    before = sorted(task.task_id for task in dag.tasks if task not in gates and task.task_id not in downstream)
     if before:
         raise AirflowClusterPolicyViolation(
             f"{dag.dag_id}: the PersadoGateOperator does not come before {', '.join(before)}. Put it before every other"
@@ -50,13 +50,13 @@ def dag_policy(dag: DAG) -> None:
     )
     if loose:
         raise AirflowClusterPolicyViolation(
-            f"{dag.dag_id}: {', '.join(loose)} may run though the PersadoGateOperator refuses, because of a trigger"
-            " rule, its own or that of a task between. Use all_success."
+            f"{dag.dag_id}: {', '.join(loose)} may run although the PersadoGateOperator refuses, because of a trigger"
+            " rule: its own or that of a task in between. Use all_success."
         )
 
 
 def _stopped_by(gates: Sequence[AbstractOperator]) -> set[str]:
-    """Find the tasks that never run when a gate fails: each needs the success of the gate or of another one of them."""
+    """Return the tasks that never run if a gate fails: each requires the success of a gate or of another such task."""
     stopped: set[str] = set()
     todo = list(gates)
     while todo:
@@ -68,7 +68,7 @@ def _stopped_by(gates: Sequence[AbstractOperator]) -> set[str]:
 
 
 def _ours(task: AbstractOperator) -> bool:
-    kind = getattr(task, "operator_class", type(task))  # a mapped one is of another class, and names its own
+    kind = getattr(task, "operator_class", type(task))  # a mapped task names its operator's class
     return any(base.__module__.startswith("persado.") for base in kind.__mro__)
 
 
@@ -78,9 +78,9 @@ def _sends_pii(task: AbstractOperator) -> bool:
     from airflow.sdk.definitions.mappedoperator import MappedOperator
 
     if isinstance(task, MappedOperator):
-        given = task.expand_input.value
-        if "sql" in task.template_fields and (not isinstance(given, Mapping) or "columns" in given):
-            return True  # which columns there will be is not known yet
+        expanded = task.expand_input.value
+        if "sql" in task.template_fields and (not isinstance(expanded, Mapping) or "columns" in expanded):
+            return True  # the columns are not known yet
         columns = task.partial_kwargs.get("columns")
     else:
         columns = getattr(getattr(task, "row_spec", None), "columns", None)

@@ -1,4 +1,4 @@
-"""What Airflow's provider discovery reads; it loads in every Airflow process, so standard library only."""
+"""Provider metadata; loaded in every Airflow process, so it uses the standard library only."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _SECONDS = {"type": ["number", "null"], "exclusiveMinimum": 0}
 
 
 def get_provider_info() -> dict[str, Any]:
-    """Declare the connection type ``persado`` with its form, and the options of the section ``[persado]``."""
+    """Return the connection type ``persado`` with its form, and the options of the section ``[persado]``."""
     return {
         "package-name": "persado-airflow",
         "name": "Persado",
@@ -32,30 +32,30 @@ def get_provider_info() -> dict[str, Any]:
                     "host_key": {
                         "label": "Host key",
                         "description": (
-                            "The site's public key, as 'ssh-ed25519 AAAA...' or a line of known_hosts; several for a "
-                            "rotation, one a line. Without it nothing is sent: the connection test shows the site's "
-                            "key, to be compared with what Persado tells you."
+                            "The site's public key, as 'ssh-ed25519 AAAA...' or a line of known_hosts; during a key "
+                            "rotation several, one per line. Nothing is sent without it. The connection test shows the "
+                            "site's key: compare it with the one that Persado gives you."
                         ),
                         "schema": {"type": ["string", "null"], "format": "multiline"},
                     },
                     "private_key": {
                         "label": "Private key",
-                        "description": "Instead of a pass phrase: a private key in OpenSSH or PEM form.",
+                        "description": "A private key in OpenSSH or PEM form, instead of the account's pass phrase.",
                         "schema": _SECRET,
                     },
                     "private_key_passphrase": {
                         "label": "Private key's pass phrase",
-                        "description": "What the private key is encrypted with, if it is.",
+                        "description": "Pass phrase of the private key, if it is encrypted.",
                         "schema": _SECRET,
                     },
                     "connect_timeout": {
                         "label": "Connect time-out",
-                        "description": "Seconds to wait for the connection, and as long for the login. Default: 10.",
+                        "description": "Seconds to wait for the connection, and again for the login. Default: 10.",
                         "schema": _SECONDS,
                     },
                     "channel_timeout": {
                         "label": "Channel time-out",
-                        "description": "Seconds to wait for any single answer of the site. Default: 60.",
+                        "description": "Seconds to wait for each response of the site. Default: 60.",
                         "schema": _SECONDS,
                     },
                 },
@@ -66,7 +66,7 @@ def get_provider_info() -> dict[str, Any]:
                 "description": "Deliveries to Persado.",
                 "options": {
                     "config_dir": {
-                        "description": "The folder of destinations, data templates, orchestrations, queries and keys.",
+                        "description": "Folder of destinations, data templates, orchestrations, queries and keys.",
                         "version_added": "0.1.0",
                         "type": "string",
                         "example": None,
@@ -74,8 +74,8 @@ def get_provider_info() -> dict[str, Any]:
                     },
                     "stage_uri": {
                         "description": (
-                            "Where a delivery's files rest between two tasks: a private local folder, or object "
-                            "storage (s3://...) where workers share no disk."
+                            "Where a delivery's files are stored between tasks: a private local folder, or object "
+                            "storage (s3://...) if workers do not share a disk."
                         ),
                         "version_added": "0.1.0",
                         "type": "string",

@@ -1,7 +1,9 @@
 """
-Tells a run's gate who set the run going, when the scheduler starts it; the gate refuses a run it was told nothing of.
+Record who started a run, for its gate, when the scheduler starts it.
 
-Every process that loads plugins imports this, so it imports nothing itself.
+Without the record the gate refuses the run, unless the schedule or ``airflow dags test`` started it.
+
+Every process that loads plugins imports this module, so it imports as little as possible.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 
 @hookimpl
 def on_dag_run_running(dag_run: DagRun, msg: str) -> None:
-    """Find out who set the run going; only the scheduler calls this, and only it may read the database."""
+    """Record who started the run; called in the scheduler only, which can read the database."""
     from persado.access.provenance import inform_gates
 
     inform_gates(dag_run)

@@ -1,1 +1,1 @@
-"""The record of every delivery and failed try, kept in the asset state store of the delivery's asset."""
+"""The record of every delivery and failed try, stored in the asset state store of the delivery's asset."""

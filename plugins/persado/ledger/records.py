@@ -1,4 +1,4 @@
-"""What the ledger keeps of a delivery besides its receipt."""
+"""The ledger's records other than receipts."""
 
 from __future__ import annotations
 
@@ -13,19 +13,17 @@ from persado.errors import PersadoError
 
 class Failure(BaseModel):
     """
-    A try that failed. Like a receipt, it holds no customer's data.
+    A failed try. Like a receipt, it holds no customer's data.
 
-    :param outcome: ``failed``
-    :param delivery_id: the delivery's id; None where it failed before it had one
-    :param dag_id: the DAG
-    :param run_id: the DAG run
-    :param triggered_by: the user who started the run; None where the schedule or an asset did
-    :param reason: why that user says that the run is made
+    :param outcome: always ``failed``
+    :param delivery_id: None if the try failed before the delivery had an id
+    :param triggered_by: the user who started the run; None if it was the schedule or an asset
+    :param reason: the reason that this user entered
     :param stage: the stage that failed
-    :param try_number: which try of the stage's task it was
-    :param error: the class of the error
-    :param message: what it says
-    :param finished: when it failed, UTC
+    :param try_number: number of the try of the stage's task
+    :param error: name of the error's class
+    :param message: text of the error
+    :param finished: time of the failure, UTC
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -45,12 +43,12 @@ class Failure(BaseModel):
 
 class LastDelivery(BaseModel):
     """
-    What counts of the last delivery when the next one comes.
+    What the next delivery needs to know about the last one.
 
-    :param rows: its rows
-    :param finished: when it ended, UTC
-    :param since: when its run began, by Airflow's own clock; what changed later may not be in it
-    :param until: the end of its data interval; of later intervals nothing is in it
+    :param rows: number of rows
+    :param finished: end of the delivery, UTC
+    :param since: start of its run by Airflow's clock; later changes of the source may be missing in the delivery
+    :param until: end of its data interval; None without one
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -61,12 +59,8 @@ class LastDelivery(BaseModel):
     until: datetime | None = None
 
 
-def told(error: BaseException) -> str:
-    """
-    Say what a record may say of an error; the text of any but the project's own may quote a customer.
-
-    :param error: the error
-    """
+def failure_message(error: BaseException) -> str:
+    """Return the text to record for an error; only this project's errors are quoted, others may hold customer data."""
     match error:
         case PersadoError():
             return str(error)
@@ -75,4 +69,4 @@ def told(error: BaseException) -> str:
         case AirflowTaskTerminated():
             return "the task was stopped from outside: it was marked or cleared, or its worker was shut down"
         case _:
-            return "an unexpected error; the task's log has its text"
+            return "an unexpected error; see the task's log"

@@ -1,4 +1,4 @@
-"""The ledger of deliveries: Airflow's asset state store keeps a record of every try, failures too."""
+"""The ledger of deliveries and failed tries, in Airflow's asset state store."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowException, AirflowRuntimeError
 
+from persado.ledger.records import Failure, LastDelivery
 from persado.pipeline.stage.receipt import Receipt
 from persado.settings.filenames.template import NameValues
 
 if TYPE_CHECKING:
     from airflow.sdk import Asset, Context
-from persado.ledger.records import Failure, LastDelivery
 
 LAST_DELIVERED = "last_delivered"
 RUNNING = "running"
@@ -24,8 +24,8 @@ class Ledger:
     """
     The records of one asset's deliveries.
 
-    :param context: the task's context; the asset must be an inlet or outlet of the task
-    :param asset: the asset that the deliveries update
+    :param context: context of a task that has the asset as an inlet or outlet
+    :param asset: the asset of the deliveries
     """
 
     def __init__(self, context: Context, asset: Asset) -> None:
@@ -34,73 +34,71 @@ class Ledger:
         self._task = context["ti"]
 
     def last_delivery(self) -> LastDelivery | None:
-        """Tell what was delivered last; None before the first time."""
+        """Return the last delivery; None if there is none."""
         last = self._store.get(LAST_DELIVERED)
         return LastDelivery.model_validate(last) if last else None
 
     def last_rows(self) -> int | None:
-        """Give how many rows the last delivery had; None before the first."""
+        """Return the number of rows of the last delivery; None if there is none."""
         last = self.last_delivery()
         return None if last is None else last.rows
 
-    def delivered(self, receipt: Receipt, values: NameValues) -> None:
+    def record_delivery(self, receipt: Receipt, values: NameValues) -> None:
         """
-        Keep the receipt of a delivery.
+        Record a delivery.
 
-        :param receipt: the receipt
-        :param values: what was true when its rows were read: the run's own start is another one once it was cleared
+        :param values: start and data interval of the run when the rows were read; clearing a run changes its start
         """
         record = receipt.model_dump(mode="json")
         self._store.set(_key(receipt.finished, receipt.delivery_id), record)
         before = self.last_delivery()
         since, until = values.now, values.data_interval_end
         if before is not None and before.until is not None and until is not None and until < before.until:
-            # Who sends a past interval again has not sent what changed since a later one.
+            # A past interval was sent again: it does not hold the changes since a later delivery.
             since, until = before.since or since, before.until
         last = LastDelivery(rows=receipt.rows, finished=receipt.finished, since=since, until=until)
         self._store.set(LAST_DELIVERED, last.model_dump(mode="json"))
 
-    def begun(self, failure: Failure) -> None:
+    def record_start(self, failure: Failure) -> None:
         """
-        Note that a try begins, and keep a record of the one before it if that was killed: only its note tells of it.
+        Record that a try starts; if the previous try was killed, record its failure.
 
-        :param failure: the record of this try, for the case that it is killed too
+        :param failure: the failure to record if this try is killed
         """
         before = self._store.get(RUNNING)
         self._store.set(RUNNING, failure.model_dump(mode="json"))
-        if before and not self._runs(killed := Failure.model_validate(before)):
-            self.failed(killed)
+        if before and not self._is_running(killed := Failure.model_validate(before)):
+            self.record_failure(killed)
 
-    def ended(self) -> None:
-        """Note that the try has ended, and was not killed."""
+    def record_end(self) -> None:
+        """Record that the try has ended and was not killed."""
         self._store.delete(RUNNING)
 
-    def _runs(self, attempt: Failure) -> bool:
-        """Whether a try runs on beside this one, as in a DAG that allows several runs at once."""
+    def _is_running(self, attempt: Failure) -> bool:
+        """Return whether a try of another run is still running, in a DAG that allows several runs at once."""
         if attempt.run_id == self._run.run_id:
             return False
         states = self._task.get_task_states(dag_id=attempt.dag_id, run_ids=[attempt.run_id])
         return "running" in {state for tasks in states.values() for state in tasks.values()}
 
-    def failed(self, failure: Failure) -> None:
-        """Keep the record of a try that failed."""
+    def record_failure(self, failure: Failure) -> None:
+        """Record a failed try."""
         self._store.set(_key(failure.finished, failure.delivery_id or "none"), failure.model_dump(mode="json"))
 
 
 @contextmanager
 def ledger_problems(log: Any, what: str = "the ledger") -> Iterator[None]:
     """
-    Only warn where Airflow does not take or give a record: what the task itself has to say is what counts.
+    Log a warning if Airflow cannot read or write a record, so that the task goes on with its own result.
 
-    :param log: the task's logger
-    :param what: what does not work then
+    :param what: the name of the store, for the warning
     """
     try:
         yield
     except (AirflowException, AirflowRuntimeError) as problem:
-        log.warning("%s does not work: %s", what, type(problem).__name__)
+        log.warning("cannot read or write %s: %s", what, type(problem).__name__)
 
 
 def _key(moment: datetime, delivery_id: str) -> str:
-    """Keys are listed in their order: the moment comes first."""
+    """Return the key of a record; the timestamp comes first, so that keys sort by time."""
     return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}_{delivery_id}"

@@ -1,7 +1,7 @@
 """
 The stages of a delivery as Airflow operators.
 
-They are what the DAGs of the orchestrations are made of, and can be used in a hand-written DAG::
+The DAGs of the orchestrations are built from them. They can be used in a hand-written DAG as well::
 
     settings = {"filename_template": "segment.csv.gz", "encoding": "gzip", "remote_folder": "/inbox"}
     extract = PersadoExtractOperator(task_id="extract", sql="segment.sql", conn_id="warehouse", settings=settings)
@@ -10,9 +10,9 @@ They are what the DAGs of the orchestrations are made of, and can be used in a h
     upload = PersadoUploadOperator(task_id="upload", previous=encode.output, settings=settings)
     PersadoSuccessFileOperator(task_id="success_file", previous=upload.output, settings=settings)
 
-Every stage returns a :class:`~persado.pipeline.stage.receipt.StageResult`, which says where its files are. The files
-stay in the stage area. The last one puts the :class:`~persado.pipeline.stage.receipt.Receipt` into the events of its
-outlet assets.
+Each stage returns a :class:`~persado.pipeline.stage.receipt.StageResult` with the location of its files; the files
+themselves stay in the stage area. A stage with outlet assets adds the
+:class:`~persado.pipeline.stage.receipt.Receipt` to their events, so set ``outlets`` on the last one only.
 """
 
 from persado.operators.deliver import PersadoDeliverOperator

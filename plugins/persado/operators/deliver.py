@@ -1,4 +1,4 @@
-"""All stages at once."""
+"""The operator that runs all stages at once, without intermediate files."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from persado.connections.source import open_source
 from persado.hooks import PersadoHook
+from persado.operators.extract import PersadoExtractOperator
 from persado.operators.progress import Progress
 from persado.pipeline.names import Names
 from persado.pipeline.recipe import Recipe
@@ -20,17 +21,26 @@ from persado.pipeline.upload.streaming import StreamUpload
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
-from persado.operators.extract import PersadoExtractOperator
 
 
 class PersadoDeliverOperator(PersadoExtractOperator):
     """
-    Run the query and send its rows, all stages at once: nothing of the delivery rests on this machine's disk.
+    Run the query and stream its rows to the site in one task, without writing them to the worker's disk.
 
-    It takes what :class:`PersadoExtractOperator` takes, and:
+    ::
 
-    :param persado_conn_id: Airflow connection of the site (templated)
-    :param destination: the destination's name, for the receipt
+        PersadoDeliverOperator(
+            task_id="deliver",
+            sql="segment.sql",
+            conn_id="warehouse",
+            persado_conn_id="persado_default",
+            settings={"filename_template": "segment.csv.gz", "encoding": "gzip", "remote_folder": "/inbox"},
+        )
+
+    All parameters of :class:`PersadoExtractOperator` apply, and:
+
+    :param persado_conn_id: :ref:`connection <howto/connection:persado>` of the site (templated)
+    :param destination: name of the destination in the receipt; None uses ``persado_conn_id``
     """
 
     template_fields: Sequence[str] = ("sql", "conn_id", "orchestration", "persado_conn_id")
@@ -47,7 +57,7 @@ class PersadoDeliverOperator(PersadoExtractOperator):
         self.destination = destination
 
     def run_stage(self, context: Context, progress: Progress) -> StageResult:
-        """Check what can be checked, then let the rows flow to the site."""
+        """Run all checks, then stream the rows to the site."""
         prepared = self.prepare(context, progress)
         recipe = Recipe(Names(self.settings, prepared.values), prepared.key, prepared.signing)
         plan = UploadPlan.of(recipe.names, prepared.delivery_id)
@@ -59,7 +69,7 @@ class PersadoDeliverOperator(PersadoExtractOperator):
                 self.row_spec,
                 recipe,
                 StreamUpload(session, plan),
-                lambda rows: warnings.extend(self.judge(context, rows)),
+                lambda rows: warnings.extend(self.check_row_count(context, rows)),
                 progress.add,
             )
         for file in done.artifacts:

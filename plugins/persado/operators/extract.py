@@ -1,4 +1,4 @@
-"""The first stage: run the query."""
+"""The first stage: runs the query."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ from persado.hooks import PersadoHook
 from persado.ledger.writer import Ledger
 from persado.operators.progress import Progress
 from persado.operators.run_params import refuse_misspelt
+from persado.operators.stage import PersadoStageOperator
+from persado.operators.task import new_delivery_id
 from persado.operators.upstream import skip_unless_changed
 from persado.pipeline import chained
 from persado.pipeline.encrypt.public_key import PublicKey
@@ -38,13 +40,11 @@ from persado.settings.models.setting_values import OnEmpty
 if TYPE_CHECKING:
     from airflow.sdk import Context
     from jinja2 import Environment
-from persado.operators.stage import PersadoStageOperator
-from persado.operators.task import new_delivery_id
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A delivery before its query runs: its id, what file names stand for, the keys, and what is to be seen."""
+    """A delivery before its query runs: its id, the values of the file name placeholders, the keys and warnings."""
 
     delivery_id: str
     values: NameValues
@@ -55,7 +55,7 @@ class Prepared:
     def result(
         self, sql: str, artifacts: tuple[Artifact, ...], read_by: str, warnings: tuple[str, ...], **more: Any
     ) -> StageResult:
-        """Give what the first stage hands on."""
+        """Return the result of the first stage."""
         return StageResult(
             delivery_id=self.delivery_id,
             values=self.values,
@@ -70,29 +70,39 @@ class Prepared:
 
 class PersadoExtractOperator(PersadoStageOperator):
     """
-    Run the query and keep the chosen columns of its rows in the stage area.
+    Run the query and write the selected columns of its rows to the stage area.
 
-    Everything that can be known to fail later is looked at first: the file's names, the transform and the keys.
+    ::
+
+        PersadoExtractOperator(
+            task_id="extract",
+            sql="segment.sql",
+            conn_id="warehouse",
+            columns=[{"name": "id"}, {"name": "birth_dt", "from": "birthdate", "pii": True}],
+            settings={"filename_template": "segment.csv", "remote_folder": "/inbox"},
+        )
+
+    File names, the transform and the keys are checked before the query runs, so that a mistake in them fails early.
 
     :param sql: the query, or the name of a ``.sql`` file (templated)
     :param conn_id: Airflow connection of the warehouse (templated)
-    :param columns: which columns are sent and under which header; None sends every column as it comes
-    :param transform: a Python function, ``module:function``, that gets each batch as a pandas DataFrame first
-    :param transform_folder: where its module is; relative to the working directory, ``include`` by default
-    :param contract: what the receiver insists on
-    :param rows: how many rows are normal
-    :param change: how much that may differ from the last delivery in the ledger of ``asset``
-    :param on_empty: what to do when there are none: ``fail``, ``skip`` the run, or ``send`` a file without rows
-    :param orchestration: the name that file names and receipts show (templated)
+    :param columns: the columns to send and their headers; None sends every column unchanged
+    :param transform: a Python function, ``module:function``, that is called with each batch as a pandas DataFrame
+    :param transform_folder: the folder of its module, relative to the working directory; None is ``include``
+    :param contract: the columns and values that the receiver requires
+    :param rows: limits for the number of rows
+    :param change: limits for the change in the number of rows since the last delivery in the ledger of ``asset``
+    :param on_empty: what to do with an empty result: ``fail``, ``skip`` the run, or ``send`` a file without rows
+    :param orchestration: the name to use in file names and receipts (templated)
     :param campaign_name: the value of ``{{campaign_name}}`` in file names
     :param group_name: the value of ``{{group_name}}`` in file names
     :param keys_folder: the folder of key files; None is ``keys`` in ``[persado] config_dir``
-    :param only_if_changed: assets of which one must have changed since the last delivery of ``asset``; else a scheduled
-        run is skipped
-    :param origins: for each setting where its value is from; a preview shows it
-    :param persado_conn_id: Airflow connection of the site; a preview shows its id
-    :param access: who may send: it refuses a run that somebody else has set going; None leaves that to the gate
-    :param pii: whether the rows may hold personal data: then who is unknown may not send either
+    :param only_if_changed: names or URIs of upstream assets; a scheduled run is skipped unless at least one of them
+        changed since the last delivery of ``asset``
+    :param origins: for each setting, where its value was set; shown in previews
+    :param persado_conn_id: Airflow connection of the site; shown in previews
+    :param access: who may send; a run started by anybody else is refused. None leaves this check to the gate
+    :param pii: whether the rows may hold personal data; if so, a run of unknown origin is refused as well
     """
 
     template_fields: Sequence[str] = ("sql", "conn_id", "orchestration")
@@ -147,7 +157,7 @@ class PersadoExtractOperator(PersadoStageOperator):
         self._query_name = sql if sql.endswith(".sql") else "the query"
 
     def render_template_fields(self, context: Context, jinja_env: Environment | None = None) -> None:
-        """Render the query and the other fields; a template that is wrong is wrong at every try."""
+        """Render the query and the other fields; fail without retries if a template cannot be rendered."""
         try:
             super().render_template_fields(context, jinja_env)
         except TemplateError as error:
@@ -157,9 +167,9 @@ class PersadoExtractOperator(PersadoStageOperator):
         self.fail(context, problem)
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Run the stage; or in a dry run, make the preview and skip what follows."""
+        """Run the stage; in a dry run, log the preview and skip the rest of the run instead."""
         if self.access is not None:
-            self.refuse_strangers(context, self.access, pii=self.pii, unknown_may=not self.pii)
+            self.refuse_unauthorised(context, self.access, pii=self.pii, unknown_may=not self.pii)
         try:
             refuse_misspelt(context)
         except RejectedError as error:
@@ -168,7 +178,7 @@ class PersadoExtractOperator(PersadoStageOperator):
         return super().execute(context)
 
     def run_stage(self, context: Context, progress: Progress) -> StageResult:
-        """Check what can be checked, run the query, judge the number of rows."""
+        """Run all checks, run the query, and check the number of rows."""
         prepared = self.prepare(context, progress)
         area = StageArea(stage_root(), prepared.delivery_id)
         area.sweep()
@@ -176,11 +186,11 @@ class PersadoExtractOperator(PersadoStageOperator):
             artifact, read_by = chained.extract_stage(
                 area, connection, self.sql, self.row_spec, self.settings, progress.add
             )
-        warnings = self.judge(context, artifact.rows)
+        warnings = self.check_row_count(context, artifact.rows)
         return prepared.result(self.sql, (artifact,), read_by, warnings)
 
     def prepare(self, context: Context, progress: Progress) -> Prepared:
-        """Look at everything that can be known to fail later, before the query runs."""
+        """Check file names, transform and keys before the query runs."""
         skip_unless_changed(context, self.asset, self.only_if_changed, self.log)
         values = self.name_values(context)
         Names(self.settings, values).check()
@@ -191,8 +201,8 @@ class PersadoExtractOperator(PersadoStageOperator):
             self.log.warning("%s", text)
         return Prepared(new_delivery_id(context), values, key, signing, warnings)
 
-    def judge(self, context: Context, rows: int) -> tuple[str, ...]:
-        """Judge the number of rows; give the warnings."""
+    def check_row_count(self, context: Context, rows: int) -> tuple[str, ...]:
+        """Check the number of rows against the guards; return the warnings."""
         warnings = check_rows(rows, self.rows, self.on_empty)
         if self.change is not None and self.asset is not None:
             warnings += check_change(rows, Ledger(context, self.asset).last_rows(), self.change)
@@ -201,10 +211,10 @@ class PersadoExtractOperator(PersadoStageOperator):
         return warnings
 
     def name_values(self, context: Context) -> NameValues:
-        """Give what the placeholders of file names stand for."""
+        """Return the values of the file name placeholders."""
         run = context["dag_run"]
         return NameValues(
-            # The run's own start does not move when a task is tried again.
+            # The start of the run, unlike that of a task, is the same for every try.
             now=(run.start_date or run.run_after).astimezone(UTC),
             orchestration=self.orchestration,
             run_id=run.run_id,

@@ -1,9 +1,13 @@
 """
-The first task of a delivery of personal data: nothing is read unless whoever set the run going may send it.
+The first task of a delivery of personal data: no data is read unless everybody who started the run may send it.
 
-It is the layer below the auth manager, for ways that lead past it: an asset event in a chain of DAGs, a DAG that
-triggers another one, an Airflow with another auth manager. What nobody vouches for is refused, see
-:mod:`persado.access.senders`.
+The gate covers what the auth manager cannot see:
+
+* an asset event in a chain of DAGs
+* a DAG that triggers another DAG
+* an Airflow installation with another auth manager
+
+A run of unknown origin is refused, see :mod:`persado.access.senders`.
 """
 
 from __future__ import annotations
@@ -19,16 +23,21 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 GATE = "gate"
-"""The task's id in the DAGs of orchestrations."""
+"""The id of the gate's task in the DAGs of orchestrations."""
 
 
 class PersadoGateOperator(PersadoOperator):
     """
-    Let the run go on only if everybody who set it going may send.
+    Refuse the run unless everybody who started it may send.
 
-    :param access: what destination and data template both allow
+    ::
+
+        gate = PersadoGateOperator(task_id="gate", access={"business_users": True, "limited_pii": False})
+        gate >> PersadoDeliverOperator(task_id="deliver", ...)
+
+    :param access: what both the destination and the data template allow
     :param pii: whether personal data is sent
-    :param asset: the asset that stands for the delivery: its ledger keeps a record of every refusal
+    :param asset: the asset of the delivery; refusals are recorded in its ledger
     """
 
     stage = GATE
@@ -42,8 +51,8 @@ class PersadoGateOperator(PersadoOperator):
 
     def execute(self, context: Context) -> None:
         """
-        Look who set the run going.
+        Check everybody who started the run.
 
         :raises RejectedError: if one of them may not send
         """
-        self.refuse_strangers(context, self.access, pii=self.pii)
+        self.refuse_unauthorised(context, self.access, pii=self.pii)

@@ -1,4 +1,4 @@
-"""Tell in the task's log how far a stage is."""
+"""Progress of a stage in the task's log."""
 
 from __future__ import annotations
 
@@ -9,21 +9,17 @@ from typing import Any
 from persado.pipeline.stage.receipt import StageRecord
 
 EVERY = 2.0
+"""Seconds between two log lines."""
 
 
 class Progress:
-    """
-    Count rows and bytes, and log a line now and then.
-
-    :param stage: the stage's name
-    :param log: the task's logger
-    """
+    """Count rows and bytes, and log a line every few seconds."""
 
     def __init__(self, stage: str, log: Any) -> None:
         self.started = datetime.now(UTC)
         self._stage = stage
         self._log = log
-        self._begin = self._told = time.monotonic()
+        self._begin = self._logged = time.monotonic()
         self._rows = self._bytes = 0
 
     @property
@@ -32,15 +28,15 @@ class Progress:
         return time.monotonic() - self._begin
 
     def add(self, rows: int, size: int) -> None:
-        """Count rows and bytes that were done."""
+        """Add processed rows and bytes."""
         self._rows += rows
         self._bytes += size
-        if time.monotonic() - self._told >= EVERY:
-            self._told = time.monotonic()
+        if time.monotonic() - self._logged >= EVERY:
+            self._logged = time.monotonic()
             self._log.info("progress: %s", self._line(self._stage, self._rows, self._bytes, self.seconds))
 
     def finish(self, record: StageRecord) -> None:
-        """Log what the stage did in all."""
+        """Log the totals of the stage."""
         self._log.info("finished: %s", self._line(self._stage, record.rows, record.bytes, self.seconds))
 
     @staticmethod

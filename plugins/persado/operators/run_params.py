@@ -1,4 +1,4 @@
-"""The parameters that every orchestration's run has besides its own: what the trigger form asks everybody."""
+"""The parameters that every orchestration has in addition to its own, shown in the trigger form."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SECTION = "Delivery"
 
 
 def run_params() -> dict[str, Param]:
-    """Give the parameters; an orchestration's own may not have their names (:mod:`persado.settings.models.params`)."""
+    """Return the parameters; their names are reserved in :mod:`persado.settings.models.params`."""
     return {
         "dry_run": Param(
             False,
@@ -32,7 +32,7 @@ def run_params() -> dict[str, Param]:
             False,
             type="boolean",
             title="Count the rows",
-            description="In a dry run, have the database count all rows. That may take as long as the query itself.",
+            description="In a dry run, let the database count all rows. This may take as long as the query itself.",
             section=_SECTION,
         ),
         "reason": Param(
@@ -40,7 +40,7 @@ def run_params() -> dict[str, Param]:
             type=["null", "string"],
             maxLength=LONGEST_REASON,
             title="Reason",
-            description="Why this run is made, such as a ticket. It is kept with the receipt; write no personal data.",
+            description="Why you start this run, such as a ticket number. Stored in the receipt: no personal data.",
             section=_SECTION,
         ),
     }
@@ -48,16 +48,15 @@ def run_params() -> dict[str, Param]:
 
 def refuse_misspelt(context: Context) -> None:
     """
-    Refuse a run that was given a parameter under almost its name: Airflow's API takes any, and `dryrun` would send.
+    Refuse a run with a misspelt parameter: Airflow's API accepts any name, so `dryrun` would send the delivery.
 
-    :param context: the task's context
-    :raises RejectedError: with the right name
+    :raises RejectedError: if a name differs from a parameter's only in case or punctuation
     """
     names = {*RESERVED, *context["dag"].params}
-    right = {_plain(name): name for name in names}
+    by_plain_name = {_plain(name): name for name in names}
     for given in context["dag_run"].conf or {}:
-        if given not in names and (name := right.get(_plain(given))):
-            raise RejectedError(f"the run was given {given!r}, which is no parameter. Start it again with {name!r}")
+        if given not in names and (name := by_plain_name.get(_plain(given))):
+            raise RejectedError(f"the run was given the unknown parameter {given!r}. Start it again with {name!r}")
 
 
 def _plain(name: str) -> str:
@@ -65,9 +64,5 @@ def _plain(name: str) -> str:
 
 
 def reason(context: Context) -> str | None:
-    """
-    Give the reason that the user gave for the run; None without one, and in a hand-written DAG without the parameter.
-
-    :param context: the task's context
-    """
+    """Return the run's reason; None if there is none, or if a hand-written DAG does not have the parameter."""
     return context["params"].get("reason") or None

@@ -1,4 +1,4 @@
-"""What all the stages share."""
+"""The base class of the stages."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from persado.errors import ConfigurationError, PersadoError
 from persado.ledger.writer import Ledger
 from persado.operators.progress import Progress
 from persado.operators.run_params import reason
+from persado.operators.task import PersadoOperator
 from persado.pipeline.names import Names
 from persado.pipeline.rows.guards import EmptyResult
 from persado.pipeline.stage.area import StageArea
@@ -25,15 +26,14 @@ from persado.settings.filenames.template import NameValues
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
-from persado.operators.task import PersadoOperator
 
 
 class PersadoStageOperator(PersadoOperator):
     """
-    What all the stages share.
+    Base class of the stages. A subclass sets ``stage`` and implements :meth:`run_stage`.
 
     :param settings: the effective settings of the delivery, see ``docs/settings.md``
-    :param previous: the output of the stage before (templated)
+    :param previous: the output of the previous stage (templated)
     """
 
     template_fields: Sequence[str] = ("previous",)
@@ -46,14 +46,14 @@ class PersadoStageOperator(PersadoOperator):
 
     @abstractmethod
     def run_stage(self, context: Context, progress: Progress) -> StageResult:
-        """Do the stage's work and tell what came of it, without the record of this stage."""
+        """Do the work of the stage; return its result, still without the record of this stage."""
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Run the stage; return its result as plain data, for XCom."""
+        """Run the stage; return its result as JSON data for XCom."""
         progress = Progress(self.stage, self.log)
         try:
             self._running = True
-            with self._noted(context):
+            with self._marking_running(context):
                 done = self.run_stage(context, progress)
         except EmptyResult as outcome:
             raise AirflowSkipException(str(outcome)) from None
@@ -62,7 +62,7 @@ class PersadoStageOperator(PersadoOperator):
         except AirflowSkipException:
             raise
         except (Exception, AirflowTaskTerminated, AirflowTaskTimeout) as error:
-            self._keep_failure(context, error)
+            self._record_failure(context, error)
             raise
         finally:
             self._running = False
@@ -77,42 +77,46 @@ class PersadoStageOperator(PersadoOperator):
         progress.finish(record)
         done = done.model_copy(update={"stages": (*done.stages, record)})
         if self.outlets:
-            self._keep_receipt(context, self._receipt(context, done), done.values)
+            self._record_receipt(context, self._receipt(context, done), done.values)
         return done.model_dump(mode="json")
 
     def on_kill(self) -> None:
-        """Break off inside the stage, so that it ends its child processes and removes what it has prepared."""
+        """Interrupt the running stage, so that it ends its child processes and cleans up."""
         if self._running:
             self._running = False
             raise AirflowTaskTerminated(f"{self.stage}: the task was stopped")
 
     def previous_result(self) -> StageResult:
-        """Give what the stage before has left."""
+        """
+        Return the result of the previous stage.
+
+        :raises ConfigurationError: if there is none
+        """
         if self.previous is None:
             raise ConfigurationError(
-                "the stage before has handed over nothing: clear the run from its first task on (extract, with all "
+                "there is no result of the previous stage. Clear the run from its first task on (extract, with all "
                 "downstream tasks)"
             )
         return StageResult.model_validate(self.previous)
 
     def names(self, result: StageResult) -> Names:
-        """Give the names of this run's files."""
+        """Return the names of this run's files."""
         return Names(self.settings, result.values)
 
     def area(self, result: StageResult) -> StageArea:
-        """Give the delivery's folder in the stage area."""
+        """Return the delivery's folder in the stage area."""
         return StageArea(stage_root(), result.delivery_id)
 
     def plan(self, result: StageResult) -> UploadPlan:
-        """Return where the files of this delivery go."""
+        """Return the remote paths of this delivery."""
         return UploadPlan.of(self.names(result), result.delivery_id)
 
     def done_path(self, result: StageResult) -> str | None:
-        """Return the full path of the success file; None where none is written."""
+        """Return the full path of the success file; None if the settings ask for none."""
         return self.plan(result).done_path if self.settings.success_file else None
 
     def delivered_files(self, result: StageResult) -> tuple[DeliveredFile, ...]:
-        """Say where each file stands at the site."""
+        """Return the delivered files with their paths at the site."""
         plan = self.plan(result)
         return tuple(
             DeliveredFile(
@@ -125,12 +129,12 @@ class PersadoStageOperator(PersadoOperator):
             for file in result.artifacts
         )
 
-    def _keep_receipt(self, context: Context, receipt: Receipt, values: NameValues) -> None:
+    def _record_receipt(self, context: Context, receipt: Receipt, values: NameValues) -> None:
         for asset in self.outlets:
             if isinstance(asset, Asset):
                 context["outlet_events"][asset].extra = receipt.model_dump(mode="json")
         if self.asset is not None:
-            Ledger(context, self.asset).delivered(receipt, values)
+            Ledger(context, self.asset).record_delivery(receipt, values)
 
     def _receipt(self, context: Context, done: StageResult) -> Receipt:
         run = context["dag_run"]

@@ -1,4 +1,4 @@
-"""The stages between two files of the stage area: format, encode, encrypt."""
+"""The stages that read and write the stage area: format, encode, encrypt."""
 
 from __future__ import annotations
 
@@ -8,17 +8,26 @@ from typing import TYPE_CHECKING, Any
 from persado.connections.keys import public_key, signing_key
 from persado.connections.options import config_dir
 from persado.operators.progress import Progress
+from persado.operators.stage import PersadoStageOperator
 from persado.pipeline import chained
 from persado.pipeline.recipe import Recipe
 from persado.pipeline.stage.receipt import StageResult
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
-from persado.operators.stage import PersadoStageOperator
 
 
 class PersadoFormatOperator(PersadoStageOperator):
-    """Write the rows as delimited text, in one file or in parts."""
+    """
+    Write the rows as delimited text, in one file or in parts.
+
+    ::
+
+        PersadoFormatOperator(task_id="format", previous=extract.output, settings=settings)
+
+    :param settings: the effective settings of the delivery, see ``docs/settings.md``
+    :param previous: the output of the extract stage (templated)
+    """
 
     stage = "format"
 
@@ -30,7 +39,16 @@ class PersadoFormatOperator(PersadoStageOperator):
 
 
 class PersadoEncodeOperator(PersadoStageOperator):
-    """Compress the files, or put them into an archive."""
+    """
+    Compress the files or pack them into an archive.
+
+    ::
+
+        PersadoEncodeOperator(task_id="encode", previous=format_.output, settings=settings)
+
+    :param settings: the effective settings of the delivery, see ``docs/settings.md``
+    :param previous: the output of the format stage (templated)
+    """
 
     stage = "encode"
 
@@ -45,6 +63,12 @@ class PersadoEncryptOperator(PersadoStageOperator):
     """
     Encrypt the files to the receiver's OpenPGP key.
 
+    ::
+
+        PersadoEncryptOperator(task_id="encrypt", previous=encode.output, settings=settings)
+
+    :param settings: the effective settings of the delivery, with ``pgp_public_key``; see ``docs/settings.md``
+    :param previous: the output of the previous stage (templated)
     :param keys_folder: the folder of key files; None is ``keys`` in ``[persado] config_dir``
     """
 

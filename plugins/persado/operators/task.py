@@ -1,4 +1,4 @@
-"""What all the tasks of a delivery share."""
+"""The base class of all operators of a delivery."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from airflow.sdk import Asset, BaseOperator
 
 from persado.access.senders import refuse_unless_all_may_send
 from persado.errors import PersadoError, RejectedError
-from persado.ledger.records import Failure, told
+from persado.ledger.records import Failure, failure_message
 from persado.ledger.writer import Ledger, ledger_problems
 from persado.operators.run_params import reason
 from persado.pipeline.stage.receipt import StageResult
@@ -26,10 +26,11 @@ if TYPE_CHECKING:
 
 class PersadoOperator(BaseOperator):
     """
-    What all the tasks of a delivery share.
+    Base class of all operators of a delivery.
 
-    :param asset: the asset that stands for the delivery: its ledger keeps a record of every try
-    :param retry_policy: which errors are worth another try; the default knows the project's own errors
+    :param asset: the asset of the delivery; every try is recorded in its ledger
+    :param retry_policy: decides which errors are retried; None is
+        :class:`~persado.retries.PersadoRetryPolicy`
     """
 
     stage: ClassVar[str]
@@ -37,51 +38,55 @@ class PersadoOperator(BaseOperator):
 
     def __init__(self, *, asset: Asset | None = None, retry_policy: RetryPolicy | None = None, **kwargs: Any) -> None:
         if asset is not None:
-            # As an inlet its state is at hand, and no event comes of it.
+            # An inlet makes the asset's state available without emitting an asset event.
             kwargs["inlets"] = [*kwargs.get("inlets", []), asset]
         super().__init__(retry_policy=retry_policy or PersadoRetryPolicy(), **kwargs)
         self.asset = asset
 
     def fail(self, context: Context, error: PersadoError) -> NoReturn:
         """
-        Fail with an error that this project raises on purpose, and keep a record of it.
+        Log and record an error, then raise it.
 
-        :raises PersadoError: the error
+        :raises PersadoError: always
         """
         self.log.error("%s", error)
-        self._keep_failure(context, error)
+        self._record_failure(context, error)
         raise error.bare() from None
 
-    def refuse_strangers(self, context: Context, access: Access, *, pii: bool, unknown_may: bool = False) -> None:
+    def refuse_unauthorised(self, context: Context, access: Access, *, pii: bool, unknown_may: bool = False) -> None:
         """
-        Fail unless everybody who set the run going may send, see :mod:`persado.access.senders`.
+        Fail unless everybody who started the run may send, see :mod:`persado.access.senders`.
 
-        :raises RejectedError: if one of them may not
+        :param access: what both the destination and the data template allow
+        :param pii: whether personal data may be sent
+        :param unknown_may: whether a run of unknown origin may send
+        :raises RejectedError: if one of them may not send
         """
         try:
             refuse_unless_all_may_send(context, access, pii=pii, unknown_may=unknown_may, log=self.log)
-        except RejectedError as refusal:
-            self.fail(context, refusal)
+        except RejectedError as error:
+            self.fail(context, error)
 
-    def _keep_failure(self, context: Context, error: BaseException) -> None:
+    def _record_failure(self, context: Context, error: BaseException) -> None:
         if self.asset is not None and "asset_state_store" in context:
             with ledger_problems(self.log):
-                Ledger(context, self.asset).failed(self._failure(context, type(error).__name__, told(error)))
+                failure = self._failure(context, type(error).__name__, failure_message(error))
+                Ledger(context, self.asset).record_failure(failure)
 
     @contextmanager
-    def _noted(self, context: Context) -> Iterator[None]:
-        """Leave a note while the task runs: the one that finds it later knows that this try was killed."""
+    def _marking_running(self, context: Context) -> Iterator[None]:
+        """Record that the try is running; if the record outlives the try, the try was killed."""
         if self.asset is None:
             yield
             return
         ledger = Ledger(context, self.asset)
         with ledger_problems(self.log):
-            ledger.begun(self._failure(context, "Killed", "the try was killed, or its worker was lost"))
+            ledger.record_start(self._failure(context, "Killed", "the try was killed, or its worker was lost"))
         try:
             yield
         finally:
             with ledger_problems(self.log):
-                ledger.ended()
+                ledger.record_end()
 
     def _failure(self, context: Context, error: str, message: str) -> Failure:
         task, run = context["ti"], context["dag_run"]
@@ -101,7 +106,7 @@ class PersadoOperator(BaseOperator):
 
 
 def new_delivery_id(context: Context) -> str:
-    """Mark a delivery: the same at every try of a run, another for every other run or extracting task."""
+    """Return the id of a delivery: the same for every try, different for every run and extracting task."""
     task = context["ti"]
     parts = (task.dag_id, task.run_id, task.task_id, str(task.map_index))
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]

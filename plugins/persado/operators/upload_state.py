@@ -1,4 +1,4 @@
-"""How far an upload is, kept in Airflow's task state: it outlives a try, and Airflow's UI and API show it."""
+"""Upload progress in Airflow's task state, which outlives a try and is shown in Airflow's UI and API."""
 
 from __future__ import annotations
 
@@ -14,77 +14,69 @@ if TYPE_CHECKING:
 
 KEY = "upload"
 EVERY = 5.0
+"""Seconds between two writes."""
 
 
 @contextmanager
 def upload_state(context: Context, log: Any) -> Iterator[UploadState]:
     """
-    Say what an earlier try had sent, and keep how far this one is; forget it when all files are at the site.
+    Log the progress of an earlier try, record that of this one, and delete it when all files are at the site.
 
-    What a try goes on from is decided at the site alone, where it is read back.
-
-    :param context: the task's context
-    :param log: the task's logger
+    It is informational: a resumed upload reads the size of the partial file from the site.
     """
     state = UploadState(context["task_state_store"], context["ti"].try_number, log)
-    state.tell()
+    state.log_previous()
     try:
         yield state
     except Exception:
-        state.keep()
+        state.save()
         raise
-    state.forget()
+    state.delete()
 
 
 class UploadState:
-    """
-    What :func:`upload_state` gives.
-
-    :param store: the task's state
-    :param try_number: the number of this try
-    :param log: the task's logger
-    """
+    """Progress of one try, in the task's state store; yielded by :func:`upload_state`."""
 
     def __init__(self, store: Any, try_number: int, log: Any) -> None:
         self._store = store
         self._try = try_number
         self._log = log
-        self._kept = time.monotonic()
+        self._saved = time.monotonic()
         self._now: dict[str, Any] = {}
 
-    def note(self, path: str, offset: int, size: int) -> None:
+    def record(self, path: str, offset: int, size: int) -> None:
         """
-        Keep every few seconds how much of a file the site has acknowledged.
+        Record how much of a file the site has acknowledged; saved every few seconds.
 
         :param path: the file's final path
-        :param offset: so many bytes
-        :param size: of so many
+        :param offset: acknowledged bytes
+        :param size: the file's size in bytes
         """
         self._now = {"try": self._try, "path": path, "offset": offset, "size": size}
-        if time.monotonic() - self._kept >= EVERY:
-            self._kept = time.monotonic()
-            self.keep()
+        if time.monotonic() - self._saved >= EVERY:
+            self._saved = time.monotonic()
+            self.save()
 
-    def tell(self) -> None:
-        """Log what an earlier try has left."""
+    def log_previous(self) -> None:
+        """Log the progress of an earlier try."""
         with self._problems():
             if before := self._store.get(KEY):
                 self._log.info(
-                    "try %s had sent %s of %s bytes of %s; going on from what the site still has of it",
+                    "try %s sent %s of %s bytes of %s; resuming from what the site has stored of it",
                     before["try"],
                     f"{before['offset']:,}",
                     f"{before['size']:,}",
                     before["path"],
                 )
 
-    def keep(self) -> None:
-        """Write down how far it is."""
+    def save(self) -> None:
+        """Write the recorded progress to the task's state."""
         if self._now:
             with self._problems():
                 self._store.set(KEY, self._now)
 
-    def forget(self) -> None:
-        """Remove what was written down."""
+    def delete(self) -> None:
+        """Delete the progress from the task's state."""
         with self._problems():
             self._store.delete(KEY)
 

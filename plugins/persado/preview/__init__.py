@@ -1,1 +1,1 @@
-"""What a delivery would send: dry runs, and previews without a scheduler."""
+"""Previews of what a delivery would send, and dry runs."""

@@ -1,4 +1,4 @@
-"""Dry runs: the first task that touches data shows what would be sent, and has everything after it skipped."""
+"""Dry runs: the first task that reads data logs a preview, and all later tasks are skipped."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class FirstTask(Protocol):
-    """What a preview needs to know of the task that runs the query: the parameters of the same names."""
+    """The attributes of the task that runs the query, as far as a preview needs them."""
 
     sql: str
     conn_id: str
@@ -47,21 +47,20 @@ class FirstTask(Protocol):
 
     @property
     def log(self) -> Any:
-        """The task's logger."""
+        """Return the task's logger."""
 
     def name_values(self, context: Context) -> NameValues:
-        """Give what the placeholders of file names stand for."""
+        """Return the values of the file name placeholders."""
 
 
 def skip_if_dry_run(task: FirstTask, context: Context) -> None:
     """
-    In a dry run, log the preview and end the run; else do nothing.
+    In a dry run, log the preview and skip the rest of the run; otherwise do nothing.
 
-    Nothing is written to the stage area or to the ledger.
+    Nothing is written to the stage area or the ledger.
 
-    :param task: the task that runs the query, rendered
-    :param context: its context
-    :raises AirflowSkipException: in a dry run, so that every later task is skipped
+    :param task: the task that runs the query, with rendered templates
+    :raises AirflowSkipException: in a dry run, so that all later tasks are skipped
     :raises PersadoError: in a dry run, if the delivery would fail
     """
     params = context["params"]
@@ -75,22 +74,21 @@ def skip_if_dry_run(task: FirstTask, context: Context) -> None:
         task.log.info("%s", line)
     if found.problems:
         raise RejectedError(f"dry run, nothing was sent. This delivery would fail: {'; '.join(found.problems)}")
-    raise AirflowSkipException("dry run: the preview is in the log of this task, nothing is sent")
+    raise AirflowSkipException("dry run: nothing is sent; the preview is in this task's log")
 
 
 def make_preview(
     task: FirstTask, context: Context, *, rows: int = ROWS, count: bool = False, last_rows: int | None = None
 ) -> Preview:
     """
-    Make the preview of a run.
+    Return the preview of a run.
 
-    :param task: the task that runs the query, rendered
-    :param context: its context
-    :param rows: how many rows are shown
+    :param task: the task that runs the query, with rendered templates
+    :param rows: number of rows to show
     :param count: whether to count all rows
-    :param last_rows: how many rows the last delivery had, for the guard ``change``
-    :raises ConfigurationError: for a source that is not there, or a query that the database refuses
-    :raises TransientError: where the database is out of reach or busy
+    :param last_rows: number of rows of the last delivery, for the guard ``change``
+    :raises ConfigurationError: if the source does not exist, or the database rejects the query
+    :raises TransientError: if the database is unreachable or busy
     """
     problems: list[str] = []
     warnings: list[str] = []
@@ -99,7 +97,7 @@ def make_preview(
     with open_source(task.conn_id) as connection:
         names = Names(task.settings, task.name_values(context))
         found = preview(connection, task.sql, names, task.row_spec, rows=rows, count=count)
-    # How many rows a transform leaves is not known before it has seen them all.
+    # With a transform, the number of rows is unknown until all of them are transformed.
     if found.total is not None and not task.row_spec.transform:
         try:
             with collecting_problems(problems):
@@ -112,12 +110,7 @@ def make_preview(
 
 
 def as_text(task: FirstTask, found: Preview) -> str:
-    """
-    Write a preview down.
-
-    :param task: the task that it was made for
-    :param found: the preview
-    """
+    """Return a preview of a task as text."""
     return preview_text(
         found,
         orchestration=task.orchestration,

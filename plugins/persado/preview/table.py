@@ -1,4 +1,4 @@
-"""Tables in plain text, for terminals and logs."""
+"""Plain-text tables for terminals and logs."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 def table(rows: Sequence[Sequence[str]]) -> str:
     """
-    Line up columns of text.
+    Align columns of text.
 
-    :param rows: the cells of each row, as many in each
+    :param rows: the cells of each row; every row has the same number
     """
     widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
     return "\n".join(

@@ -1,4 +1,4 @@
-"""A preview as people read it, in a terminal or in a task's log."""
+"""A preview as text for a terminal or a task's log."""
 
 from __future__ import annotations
 
@@ -15,20 +15,17 @@ def preview_text(
     preview: Preview, *, orchestration: str, connection: str, settings: Settings, origins: Mapping[str, str]
 ) -> str:
     """
-    Write a preview down.
+    Return a preview as text.
 
-    :param preview: the preview
-    :param orchestration: its name
-    :param connection: the Airflow connection of the site
-    :param settings: the effective settings
-    :param origins: for each setting where its value is from
+    :param connection: Airflow connection of the site
+    :param origins: for each setting, where its value was set
     """
     sections = (
         (f"Preview of {orchestration}: nothing is sent", ()),
-        (f"Files, by the connection {connection}", list(_files(preview, settings.remote_dir))),
+        (f"Files, sent through the connection {connection}", list(_files(preview, settings.remote_dir))),
         ("Columns", list(_columns(preview))),
         ("Settings", [table(effective_settings(settings, origins))]),
-        (_rows_title(preview), [preview.text.removesuffix("\n")] if preview.text else ["  none can be shown"]),
+        (_rows_title(preview), [preview.text.removesuffix("\n")] if preview.text else ["  no rows can be shown"]),
         ("Warnings", [f"  {text}" for text in preview.warnings]),
         ("This delivery would fail", [f"  {text}" for text in preview.problems]),
     )
@@ -40,9 +37,9 @@ def _files(preview: Preview, remote_dir: str) -> Iterator[str]:
     for name in preview.files:
         yield f"  {posixpath.join(remote_dir, name)}"
     if len(preview.files) > 1:
-        yield "  and so on, as many parts as it takes"
+        yield "  and so on, one name for each part"
     if preview.members:
-        yield f"  which holds {', '.join(preview.members)} and so on"
+        yield f"  containing {', '.join(preview.members)} and so on"
     if preview.done is not None:
         yield f"  {posixpath.join(remote_dir, preview.done)}, last"
 
@@ -58,6 +55,6 @@ def _columns(preview: Preview) -> Iterator[str]:
 
 def _rows_title(preview: Preview) -> str:
     if preview.total == 0:
-        return "The query gives no rows"
-    total = "" if preview.total is None else f"; the query gives {preview.total:,}"
+        return "The query returns no rows"
+    total = "" if preview.total is None else f"; the query returns {preview.total:,}"
     return f"The first rows ({preview.rows:,}), as they would be written{total}"

@@ -1,4 +1,4 @@
-"""What waits for a `.DONE` file in the triggerer: for a deferred task, or to start whole DAGs."""
+"""Triggers that wait for a `.DONE` file: for a deferred task, or to start DAGs."""
 
 from persado.triggers.done import PersadoDoneTrigger
 from persado.triggers.done_event import PersadoDoneEventTrigger

@@ -1,14 +1,7 @@
 """
-Wait for a ``.DONE`` file in the triggerer.
+The trigger of a deferred :class:`~persado.sensors.PersadoDoneSensor`.
 
-:class:`PersadoDoneTrigger` is what a deferred :class:`persado.sensors.PersadoDoneSensor` waits with.
-:class:`persado.triggers.done_event.PersadoDoneEventTrigger` starts whole DAGs, without a waiting task::
-
-    from persado.triggers import PersadoDoneEventTrigger
-
-    watcher = AssetWatcher("persado_done", PersadoDoneEventTrigger("/out/*.DONE", "persado_default"))
-    with DAG("reacts", schedule=[Asset("persado_answers", watchers=[watcher])]):
-        ...
+To start DAGs without a waiting task, use :class:`~persado.triggers.done_event.PersadoDoneEventTrigger`.
 """
 
 from __future__ import annotations
@@ -30,26 +23,37 @@ from persado.triggers.watch import DoneWatch, retry_pause
 __all__ = ["PersadoDoneEventTrigger", "PersadoDoneTrigger"]
 
 MAX_TRANSIENT_FAILURES = 10
-LAST_LOOK = 30.0
-"""How many seconds a look may take that begins when time is up."""
+LAST_CHECK = 30.0
+"""Time-out in seconds of the one check that is made when the time is already up."""
 
 
 class PersadoDoneTrigger(BaseTrigger):
     """
-    Fire once, when a ``.DONE`` file is there.
+    Fire once, when a ``.DONE`` file exists.
 
-    The event's payload has the key ``status``. ``success`` comes with ``path``, ``size``, ``mtime`` and ``manifest``
-    of the file, see :class:`~persado.pipeline.done.find.DoneFile`; ``timeout`` with a ``message``; ``error`` with a
-    ``message`` and the class of the ``error``: the site refused the login, a setting is wrong, or there were too many
-    transient failures.
+    ::
 
-    :param path: full path of the file at the site; if it holds wildcards, the newest that matches counts
-    :param persado_conn_id: Airflow connection of the site
-    :param newer_than: leave out files that were written before this; a moment, or text in ISO form
-    :param poke_interval: seconds between two looks
-    :param timeout: seconds after which to give up; None waits for ever
-    :param max_transient_failures: how many looks in a row may fail for reasons that may pass by themselves
-    :param started: when the waiting began; kept when the triggerer is restarted, so that the time-out is too
+        self.defer(
+            trigger=PersadoDoneTrigger("/out/*.DONE", "persado_default", timeout=3600),
+            method_name="execute_complete",
+        )
+
+    The payload of the event depends on its ``status``:
+
+    * ``success``: ``path``, ``size``, ``mtime`` and ``manifest``, see :class:`~persado.pipeline.done.find.DoneFile`
+    * ``timeout``: ``message``
+    * ``error``: ``message``, and the name of the error's class in ``error``; the site refused the login, a setting is
+      invalid, or there were too many transient failures in a row
+
+    :param path: full path of the file at the site, with or without wildcards; the newest match is reported
+    :param persado_conn_id: :ref:`connection <howto/connection:persado>` of the site
+    :param newer_than: ignore files last modified before this time; a date, a datetime, or text in ISO format. None
+        accepts every file
+    :param poke_interval: seconds between two checks
+    :param timeout: seconds to wait; None waits without limit
+    :param max_transient_failures: how many transient failures in a row are tolerated
+    :param started: start of the wait in ISO format; serialized, so that a restarted triggerer keeps the time-out.
+        None is now
     """
 
     def __init__(
@@ -73,7 +77,7 @@ class PersadoDoneTrigger(BaseTrigger):
         self.started = started or datetime.now(UTC).isoformat()
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Give what makes an equal trigger; it holds no secret."""
+        """Return the class path and the arguments; they hold no secrets."""
         return (
             "persado.triggers.PersadoDoneTrigger",
             {
@@ -88,12 +92,12 @@ class PersadoDoneTrigger(BaseTrigger):
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Wait, then fire."""
+        """Wait for the file, then yield one event."""
         left = self._seconds_left()
-        # The file may have come while no triggerer ran: look once even when time is up.
+        # The file may have arrived while no triggerer was running: check once even if the time is up.
         late = left == 0.0
         try:
-            async with asyncio.timeout(LAST_LOOK if late else left):
+            async with asyncio.timeout(LAST_CHECK if late else left):
                 found = await self._wait(once=late)
         except TimeoutError:
             message = f"no {self.path} at the site within {self.timeout:g} seconds"
@@ -110,22 +114,22 @@ class PersadoDoneTrigger(BaseTrigger):
         return max(0.0, (end - datetime.now(UTC)).total_seconds())
 
     async def _wait(self, *, once: bool) -> DoneFile:
-        look = partial(find_newest, path=DonePath.parse(self.path), newer_than=moment(self.newer_than))
+        find = partial(find_newest, path=DonePath.parse(self.path), newer_than=moment(self.newer_than))
         watch, failures = DoneWatch(self.persado_conn_id), 0
-        self.log.info("Waiting for %s, with a look every %g seconds", self.path, self.poke_interval)
+        self.log.info("Waiting for %s, checking every %g seconds", self.path, self.poke_interval)
         try:
             while True:
                 try:
-                    found = await watch.do(look)
+                    found = await watch.call(find)
                 except TransientError as error:
                     failures += 1
                     if failures > self.max_transient_failures:
                         raise TransientError(f"{error}. That was failure {failures} in a row; giving up") from None
                     pause = retry_pause(failures, self.poke_interval)
-                    self.log.warning("%s. Looking again in %.0f seconds", error, pause)
+                    self.log.warning("%s. Checking again in %.0f seconds", error, pause)
                 else:
                     if found is not None:
-                        self.log.info("%s is there, %s bytes", found.path, found.size)
+                        self.log.info("Found %s: %s bytes", found.path, found.size)
                         return found
                     failures, pause = 0, self.poke_interval
                 if once:

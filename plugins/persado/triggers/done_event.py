@@ -1,4 +1,4 @@
-"""Start DAGs when a ``.DONE`` file appears at the site, without a task that waits."""
+"""A trigger that starts DAGs when a ``.DONE`` file appears at the site, without a waiting task."""
 
 from __future__ import annotations
 
@@ -24,51 +24,54 @@ from persado.pipeline.done.seen import Seen, stamp
 from persado.triggers.watch import DoneWatch, in_thread, retry_pause
 
 AT_ONCE = 100
-"""How many files a look tells of at most; the next one follows when Airflow has stored these events."""
+"""Maximum number of events per listing; the next listing follows when Airflow has stored these events."""
 
 _LOG = logging.getLogger(__name__)
 
 
 @dataclass
 class _Listing:
-    """What was in the folder at one look; shared by all triggers that watch it."""
+    """One listing of a folder, shared by all triggers that watch it."""
 
     files: Sequence[DoneFile]
     watch: DoneWatch
     when_stored: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     more: bool = False
-    """Whether a trigger has left something for the next look, which then comes at once."""
+    """Whether a trigger has not fired for all new files yet; if so, the next listing follows at once."""
 
 
 def event(payload: Mapping[str, Any]) -> TriggerEvent:
-    """
-    Make a trigger's event.
-
-    :param payload: plain data
-    """
+    """Return a trigger's event with this payload."""
     return TriggerEvent(dict(payload))  # type: ignore[no-untyped-call]  # Airflow's has no types
 
 
 class PersadoDoneEventTrigger(BaseEventTrigger):
     """
-    Fire for each ``.DONE`` file that is new or has changed: for an :class:`~airflow.sdk.AssetWatcher`.
+    Fire for each ``.DONE`` file that is new or has changed; used with an :class:`~airflow.sdk.AssetWatcher`.
 
-    The payload of the event, in the asset event's ``extra["payload"]``, has ``path``, ``size``, ``mtime`` and
-    ``manifest`` of the file, see :class:`~persado.pipeline.done.find.DoneFile`.
+    ::
 
-    All triggers that watch one folder through one connection, with one interval, share one connection and one listing
-    at a time. Which files have fired is kept in the watched assets' state, once Airflow has stored the events: a
-    restarted triggerer fires neither again for them nor leaves out what came meanwhile. Files that are there at the
-    very first look fire too; ``newer_than`` leaves out old ones.
+        watcher = AssetWatcher("persado_done", PersadoDoneEventTrigger("/out/*.DONE", "persado_default"))
+        with DAG("reacts", schedule=[Asset("persado_answers", watchers=[watcher])]):
+            ...
 
-    Faults never end the watch. It says in the triggerer's log what is wrong, and looks again: after transient ones
-    with growing pauses; after a refused login not before the Airflow connection was changed.
+    The payload, in the asset event's ``extra["payload"]``, has ``path``, ``size``, ``mtime`` and ``manifest`` of the
+    file, see :class:`~persado.pipeline.done.find.DoneFile`.
 
-    :param path: full path at the site, which may hold wildcards
-    :param persado_conn_id: Airflow connection of the site
-    :param newer_than: leave out files that were written before this; a moment, or text in ISO form
-    :param poke_interval: seconds between two looks
-    :raises ConfigurationError: if path or moment cannot be understood
+    Triggers with the same folder, connection and interval share one SFTP connection and one listing at a time. The
+    files that have fired are recorded in the state of the watched assets once Airflow has stored the events, so a
+    restarted triggerer neither repeats nor misses files. Files that exist at the first check fire too; use
+    ``newer_than`` to ignore old ones.
+
+    An error never ends the watch: it is written to the triggerer's log, and the check is repeated. Pauses grow after
+    transient errors. A refused login is not retried until the Airflow connection changes.
+
+    :param path: full path at the site, with or without wildcards
+    :param persado_conn_id: :ref:`connection <howto/connection:persado>` of the site
+    :param newer_than: ignore files last modified before this time; a date, a datetime, or text in ISO format. None
+        accepts every file
+    :param poke_interval: seconds between two checks
+    :raises ConfigurationError: if ``path`` or ``newer_than`` is invalid
     """
 
     def __init__(
@@ -86,10 +89,10 @@ class PersadoDoneEventTrigger(BaseEventTrigger):
         self.poke_interval = poke_interval
         self._path = DonePath.parse(path)
         self._newer_than = moment(self.newer_than)
-        self._kept = Seen()
+        self._saved = Seen()
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Give what makes an equal trigger; it holds no secret."""
+        """Return the class path and the arguments; they hold no secrets."""
         return (
             "persado.triggers.PersadoDoneEventTrigger",
             {
@@ -101,55 +104,55 @@ class PersadoDoneEventTrigger(BaseEventTrigger):
         )
 
     def shared_stream_key(self) -> Hashable:
-        """Name the folder whose listings are shared."""
+        """Return the key of the shared listings: connection, folder and interval."""
         return ("persado-done", self.persado_conn_id, self._path.folder, self.poke_interval)
 
     @classmethod
     def create_shared_stream_producer(cls, kwargs: dict[str, Any]) -> SharedStreamProducer:
-        """Make what lists the folder, or the folders that its pattern stands for."""
+        """Return the producer of the shared listings."""
         folder = DonePath.parse(kwargs["path"]).folder
         return _FolderListings(kwargs["persado_conn_id"], folder, kwargs["poke_interval"])
 
     async def filter_shared_stream(self, shared_stream: AsyncIterator[Any]) -> AsyncIterator[TriggerEvent]:
-        """Fire for what is new in each listing."""
-        seen = self._kept = await self._remember()
+        """Yield an event for each new file of each listing."""
+        seen = self._saved = await self._load_seen()
         async for listing in shared_stream:
-            # In a thread: of a large folder this takes its time, which other triggers need too.
+            # In a thread: with a large folder this would block the event loop for other triggers.
             new = await in_thread(self._new, listing.files, seen)
             listing.more |= len(new) > AT_ONCE
-            # Airflow gives up a trigger whose events it has not stored within minutes.
+            # Airflow drops a trigger whose events it could not store within minutes.
             for name, file in new[:AT_ONCE]:
                 try:
-                    found = await listing.watch.do(partial(with_manifest, file=file))
+                    found = await listing.watch.call(partial(with_manifest, file=file))
                 except TransientError:
-                    break  # what is left is as new at the next look
+                    break  # the remaining files are still new in the next listing
                 except PersadoError as error:
                     _LOG.warning("%s", error)
                     found = file
                 if found is not None:
                     seen = seen.add(name, file)
                     yield event(found.model_dump(mode="json"))
-            if seen != self._kept:
-                listing.when_stored.append(partial(self._keep, seen))
+            if seen != self._saved:
+                listing.when_stored.append(partial(self._save_seen, seen))
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Watch alone, where there is nothing to share a connection with."""
+        """Watch without a shared stream."""
         listings = _FolderListings(self.persado_conn_id, self._path.folder, self.poke_interval)
 
-        async def alone() -> AsyncIterator[_Listing]:
+        async def own_stream() -> AsyncIterator[_Listing]:
             async for listing, _ in listings.open_stream():
                 yield listing
                 await listings.stored(listing)
 
         try:
-            async for fired in self.filter_shared_stream(alone()):
+            async for fired in self.filter_shared_stream(own_stream()):
                 yield fired
         finally:
             await listings.aclose()
 
     def _new(self, files: Sequence[DoneFile], seen: Seen) -> list[tuple[str, DoneFile]]:
-        ours = [file for file in files if self._path.matches(posixpath.basename(file.path))]
-        named = [(posixpath.relpath(file.path, self._path.root), file) for file in ours]
+        matching = [file for file in files if self._path.matches(posixpath.basename(file.path))]
+        named = [(posixpath.relpath(file.path, self._path.root), file) for file in matching]
         new = [(name, file) for name, file in named if seen.is_new(name, file)]
         try:
             return sorted(
@@ -160,20 +163,20 @@ class PersadoDoneEventTrigger(BaseEventTrigger):
             _LOG.error("%s", error)
             return []
 
-    async def _remember(self) -> Seen:
+    async def _load_seen(self) -> Seen:
         states = [await state.aget(self._key) for state in self._states()]
         return reduce(Seen.union, map(Seen.from_state, states), Seen())
 
-    async def _keep(self, seen: Seen) -> None:
+    async def _save_seen(self, seen: Seen) -> None:
         for state in self._states():
             await state.aset(self._key, seen.as_state())
-        self._kept = seen
+        self._saved = seen
 
     def _states(self) -> list[Any]:
-        """Give the states of all watched assets: one trigger serves all assets that are watched in the same way."""
+        """Return the states of the watched assets; assets with equal triggers share one."""
         if self.asset_state_store is None:
             return []
-        return list(self.asset_state_store._by_name.values())  # noqa: SLF001 - no public way lists what it maps
+        return list(self.asset_state_store._by_name.values())  # noqa: SLF001 - no public way to list its assets
 
     @property
     def _key(self) -> str:
@@ -183,11 +186,10 @@ class PersadoDoneEventTrigger(BaseEventTrigger):
 
 class _FolderListings(SharedStreamProducer):
     """
-    A folder's listings, one after the other.
+    The listings of a folder, one after the other.
 
-    :param conn_id: Airflow connection of the site
-    :param folder: the folder
-    :param poke_interval: seconds between two looks
+    :param folder: the folder, or a pattern for several
+    :param poke_interval: seconds between two listings
     """
 
     def __init__(self, conn_id: str, folder: str, poke_interval: float) -> None:
@@ -197,24 +199,25 @@ class _FolderListings(SharedStreamProducer):
         self._more = asyncio.Event()
 
     async def open_stream(self) -> AsyncIterator[tuple[_Listing, _Listing]]:
-        """List the folder again and again."""
+        """List the folder repeatedly."""
         failures, missing = 0, False
-        _LOG.info("Watching %s, with a look every %g seconds", self._folder, self._poke_interval)
+        _LOG.info("Watching %s, checking every %g seconds", self._folder, self._poke_interval)
         while True:
             try:
-                files = await self._watch.do(partial(list_files, pattern=self._folder))
+                files = await self._watch.call(partial(list_files, pattern=self._folder))
             except PersadoError as error:
                 failures += 1
                 pause = retry_pause(failures, self._poke_interval)
                 if isinstance(error, TransientError):
-                    _LOG.warning("%s. Looking again in %.0f seconds", error, pause)
+                    _LOG.warning("%s. Checking again in %.0f seconds", error, pause)
                 else:
-                    then = "Waiting for another Airflow connection, asked for" if self._watch.refused else "Looking"
+                    paused = "No login until the Airflow connection changes; checking it"
+                    then = paused if self._watch.refused else "Checking"
                     _LOG.error("%s. %s again in %.0f seconds", error, then, pause)
             else:
                 failures, pause = 0, self._poke_interval
                 if files is None and not missing:
-                    _LOG.warning("There is no folder %s at the site (yet)", self._folder)
+                    _LOG.warning("The folder %s does not exist at the site (yet)", self._folder)
                 missing = files is None
                 listing = _Listing(files or (), self._watch)
                 yield listing, listing
@@ -223,21 +226,21 @@ class _FolderListings(SharedStreamProducer):
             self._more.clear()
 
     async def advance(self, batch: Sequence[AdvanceItem]) -> None:
-        """Keep in mind what has fired, now that Airflow has stored the events."""
+        """Record the files that have fired, now that Airflow has stored the events."""
         for listing, outcome in batch:
             if not outcome.failed:
                 await self.stored(listing)
 
     async def stored(self, listing: _Listing) -> None:
-        """Keep in mind what has fired for a listing."""
-        for keep in listing.when_stored:
+        """Record the files of a listing that have fired."""
+        for save in listing.when_stored:
             try:
-                await keep()
-            except (AirflowException, AirflowRuntimeError) as error:  # it is kept with the next listing
-                _LOG.warning("Airflow did not take what has fired (%s)", type(error).__name__)
+                await save()
+            except (AirflowException, AirflowRuntimeError) as error:  # the next listing saves them
+                _LOG.warning("cannot save in Airflow which files have fired: %s", type(error).__name__)
         if listing.more:
             self._more.set()
 
     async def aclose(self) -> None:
-        """End the connection."""
+        """Close the connection."""
         await self._watch.close()

@@ -1,4 +1,4 @@
-"""One connection to the site, kept open by a trigger: its blocking calls run in threads of their own."""
+"""The SFTP connection of a trigger: stays open between checks and runs blocking calls in threads."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from persado.pipeline.site.site import Site
 
 LONGEST_PAUSE = 300.0
 
-# Each waits for the network most of its time; asyncio's own few threads would be used up by a site that hangs.
+# A separate pool: the threads mostly wait for the network, and a site that hangs would use up asyncio's few.
 _THREADS = ThreadPoolExecutor(max_workers=32, thread_name_prefix="persado-done")
 
 Result = TypeVar("Result")
@@ -30,12 +30,10 @@ Result = TypeVar("Result")
 
 class DoneWatch:
     """
-    A connection that is opened when it is needed, and again after it was lost.
+    An SFTP connection that is opened on demand, and again after it was lost.
 
-    The Airflow connection is read anew each time, so that a mended one is used at once. A login that the site has
-    refused is not tried again before the Airflow connection changes: it could lock the account.
-
-    :param conn_id: Airflow connection of the site
+    Each time, the Airflow connection is read again, so that a corrected one is used at once. A refused login is not
+    retried until the Airflow connection changes, because repeated attempts could lock the account.
     """
 
     def __init__(self, conn_id: str) -> None:
@@ -48,43 +46,43 @@ class DoneWatch:
         self._closing = threading.Lock()
         self._closed = False
 
-    async def do(self, work: Callable[[Session], Result]) -> Result:
+    async def call(self, function: Callable[[Session], Result]) -> Result:
         """
-        Do some work at the site, in a thread.
+        Call a function with an open session, in a thread.
 
-        :param work: gets an open session, and may block
-        :raises PersadoError: what the work, the login or the Airflow connection gave rise to
+        :param function: may block
+        :raises PersadoError: if the function, the login or reading the Airflow connection fails
         """
         async with self._one_at_a_time:
             site = await self._site() if self._session is None or not self._session.is_open else None
-            return await in_thread(self._do, site, work)
+            return await in_thread(self._call, site, function)
 
     @property
     def refused(self) -> bool:
-        """Whether nothing will be tried before the Airflow connection changes."""
+        """Whether the login was refused; it is not retried until the Airflow connection changes."""
         return self._refused is not None
 
     async def close(self) -> None:
-        """End the connection, also one that a thread is opening or using right now."""
+        """Close the connection, even while a thread is opening or using it."""
         await asyncio.shield(in_thread(self._close))
 
     async def _site(self) -> Site:
         try:
             connection = await BaseHook.aget_connection(self._conn_id)
         except AirflowNotFoundException:
-            # This is also what Airflow says while its API is out of reach.
+            # Airflow also raises this while its API is unreachable.
             if self._known is not None:
                 return self._known
             raise ConfigurationError(f"there is no Airflow connection {self._conn_id!r}. Add it") from None
         self._known = await in_thread(site_of, connection)
         return self._known
 
-    def _do(self, site: Site | None, work: Callable[[Session], Result]) -> Result:
+    def _call(self, site: Site | None, function: Callable[[Session], Result]) -> Result:
         session = self._session if site is None else self._open(site)
         if session is None:
             raise ConnectionLostError("the connection was closed")
         try:
-            return work(session)
+            return function(session)
         except TransientError:
             session.close()
             raise
@@ -119,19 +117,14 @@ class DoneWatch:
 
 def retry_pause(failures: int, poke_interval: float) -> float:
     """
-    Return how many seconds to wait after transient failures in a row: at most five minutes, or the usual pause.
+    Return the seconds to wait after failures in a row: at most five minutes, or the poke interval if it is longer.
 
-    :param failures: how many
-    :param poke_interval: the usual pause
+    :param failures: number of failures in a row
+    :param poke_interval: seconds between two checks without failures
     """
     return pause(failures, 2 * poke_interval, max(LONGEST_PAUSE, poke_interval))
 
 
 async def in_thread(function: Callable[..., Result], *arguments: object) -> Result:
-    """
-    Do in a thread what would keep others waiting.
-
-    :param function: what to do
-    :param arguments: its arguments
-    """
+    """Call a blocking function in a thread."""
     return await asyncio.get_running_loop().run_in_executor(_THREADS, partial(function, *arguments))

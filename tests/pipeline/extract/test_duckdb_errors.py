@@ -61,7 +61,7 @@ def test_a_duckdb_file_gets_the_settings_of_the_connection(duckdb_file: Callable
     [
         ({"memory_limt": "1GB"}, "options were not recognized: memory_limt"),
         ({"memory_limit": "much"}, "Memory must have a number"),
-        ("memory_limit=1GB", "holds settings of DuckDB, .*; got str$"),
+        ("memory_limit=1GB", "expected a dictionary of DuckDB settings, .*, got str$"),
     ],
 )
 def test_wrong_settings_for_a_duckdb_file(config: object, told: str, duckdb_file: Callable[[object], None]) -> None:
