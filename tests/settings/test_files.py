@@ -17,10 +17,13 @@ from persado.settings import load
             {"orchestrations/b.yml": "query: x"},
             "orchestrations/b.yml:1: only files that end in .yaml are read. Rename it to b.yaml.",
         ),
-        ({"orchestrations/b c.yaml": "query: x"}, "orchestrations/b c.yaml:1: a name may hold letters, digits"),
+        ({"orchestrations/b c.yaml": "query: x"}, "orchestrations/b c.yaml:1: a name may contain only letters, digits"),
         (
             {f"orchestrations/{'b' * 101}.yaml": "query: x"},
-            f"orchestrations/{'b' * 101}.yaml:1: a name may hold letters, digits, '_', '-' and '.' only, at most 100",
+            (
+                f"orchestrations/{'b' * 101}.yaml:1: a name may contain only letters, digits, '_', '-' and '.',"
+                " at most 100 characters"
+            ),
         ),
         ({"orchestrations/b.yaml/c.yaml": "query: x"}, "orchestrations/b.yaml: folders in here are not read."),
         ({"orchestrations/eu/c.yaml": "query: x"}, "orchestrations/eu: folders in here are not read."),

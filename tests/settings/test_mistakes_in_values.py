@@ -30,15 +30,15 @@ MISTAKES = {
     "two delimiters": in_destination(
         "file_format: csv", 'file_format: custom\n  delimiter: "||"', 6, "expected one character", "got 2"
     ),
-    "quote as delimiter": in_destination("csv", "custom\n  delimiter: '\"'", 6, "another character than the double"),
+    "quote as delimiter": in_destination("csv", "custom\n  delimiter: '\"'", 6, "a character other than the double"),
     "line break as delimiter": in_destination(
         "csv", 'custom\n  delimiter: "\\n"', 6, "one character, got a line break"
     ),
     "bar without quotes": in_destination("csv", "custom\n  delimiter: |", 6, "expected one character", "got 0"),
     "long escape": in_destination("/\n", "/\n  escape_character: '\\\\'\n", 5, "expected one character", "got 2"),
-    "line break for NULL": in_template('""', '"a\\nb"', 7, "null_text: holds a double quote or a line break"),
+    "line break for NULL": in_template('""', '"a\\nb"', 7, "null_text: contains a double quote, a line break or NUL"),
     "row number with a space": in_template('null_text: ""', "row_number: row number", 7, "letters, digits"),
-    "row number too long": in_template('null_text: ""', f"row_number: {'a' * 1028}", 7, "under 1028"),
+    "row number too long": in_template('null_text: ""', f"row_number: {'a' * 1028}", 7, "at most 1027"),
     "level out of range": in_destination("gzip", "gzip\n  compression_level: 10", 9, "from 1 to 9 or null, got 10"),
     "level above isal's": in_destination(
         "gzip", "gzip\n  compressor: isal\n  compression_level: 6", 10, "levels 1 to 3, got 6", "compressor: zlib"
@@ -59,7 +59,7 @@ MISTAKES = {
     "two places of a key": in_destination(
         "persado.asc", "{variable: X, connection: y}", 9, "{variable}, {connection} or null, got {variable, connection}"
     ),
-    "URI for a connection": in_destination("persado_default", "sftp://me:secret@site", 2, "is no connection id"),
+    "URI for a connection": in_destination("persado_default", "sftp://me:secret@site", 2, "is not a connection id"),
     "blank pool": in_destination("persado_site", '" "', 11, "pool: is empty"),
     "template without colon": in_orchestration("format:'", "format'", 7, "settings.filename_template: ", "format:'"),
     "template with a wrong token": in_orchestration("{{now|", "{{today|", 7, "settings.filename_template", "today"),
@@ -74,7 +74,9 @@ MISTAKES = {
     "column copied and constant": in_template(
         "birthdate, pii: true", "birthdate, value: 1", 5, "columns[1]: has both 'from' and 'value'"
     ),
-    "tab in a header": in_template("name: birth_dt", 'name: "a\\tb"', 5, "columns[1].name: holds a control character"),
+    "tab in a header": in_template(
+        "name: birth_dt", 'name: "a\\tb"', 5, "columns[1].name: contains a control character"
+    ),
     "no columns": in_template(
         "\n  - {name: Hashed_Email}\n  - {name: birth_dt, from: birthdate, pii: true}", " []", 3, "got an empty list"
     ),
@@ -115,7 +117,7 @@ MISTAKES = {
         '{schedule: "30 8 * * 1", timezone: America/New_York}', "{when_changed: []}", 5, "at least one", "empty list"
     ),
     "asset with a space": in_orchestration(
-        "timezone: America/New_York", "only_if_changed: [my customers]", 5, "only_if_changed[0]: is no asset name"
+        "timezone: America/New_York", "only_if_changed: [my customers]", 5, "only_if_changed[0]: is not an asset name"
     ),
     "guards crossed": in_orchestration(
         "fail_below: 1", "fail_below: 9, fail_above: 5", 10, "fail_below 9", "Swap them"

@@ -1,4 +1,4 @@
-"""A customer's value that no error may contain, and the error of a query that fails."""
+"""A customer's value that no error may contain, and the error of a failing query."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ CANARY = "ann@example.com"
 
 
 def failure(connection: Any, sql: str) -> PersadoError:
-    """Run a query that fails; neither the error nor its causes may contain the value."""
+    """Return the error of a failing query; no error in its chain may contain the value."""
     with pytest.raises(PersadoError) as caught:
         rows_of(connection, sql)
     error: BaseException | None = caught.value

@@ -1,7 +1,7 @@
 """
 A real, empty PostgreSQL server for the tests, on a socket in a temporary folder.
 
-The first ``connect()`` starts it. It ends with the test process, even if that is killed.
+The first call of ``connect()`` starts it. It stops when the test process ends, even if that is killed.
 """
 
 from __future__ import annotations
@@ -37,21 +37,17 @@ _OPTIONS = {
 
 
 def connect(database: str = "postgres", **options: Any) -> psycopg.Connection[Any]:
-    """
-    Open a connection.
-
-    :param options: further arguments of :func:`psycopg.connect`
-    """
+    """Open a connection; ``options`` are passed to :func:`psycopg.connect`."""
     return psycopg.connect(host=host(), user=USER, dbname=database, **options)
 
 
 def uri() -> str:
-    """Return the URI to connect to."""
+    """Return the URI of the server."""
     return f"postgresql:///postgres?host={quote(host(), safe='')}&user={USER}"
 
 
 def host() -> str:
-    """Return the host to connect to: the folder of the socket."""
+    """Return the host to connect to: a folder of sockets."""
     return str(_server())
 
 
@@ -101,5 +97,5 @@ def _as_postgres(program: str, *arguments: str | Path) -> list[str | Path]:
     if os.geteuid() == 0:
         user = pwd.getpwnam("postgres")
         identity = [f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
-    # The server ends when the test process is killed.
+    # If the test process is killed, the server ends with it.
     return ["setpriv", *identity, "--pdeathsig=INT", "--", _BINARIES / program, *arguments]

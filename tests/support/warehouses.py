@@ -1,4 +1,4 @@
-"""The databases that tests read from, and a function to connect to each of them."""
+"""Functions that connect to the databases that tests read from."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the settings models share: their strict root, and the kinds of text that several of them use."""
+"""What the settings models share: the strict base model, and the field types that several of them use."""
 
 from __future__ import annotations
 
@@ -16,43 +16,43 @@ Item = TypeVar("Item")
 
 
 class Strict(BaseModel):
-    """A model that cannot be changed, refuses unknown keys and never turns one type into another."""
+    """An immutable model that refuses unknown keys and never converts types."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", validate_by_name=True, validate_by_alias=True)
 
 
 class _AfterFormat:
-    """Marks a setting that does not shape the text."""
+    """The marker of :data:`AfterFormat`."""
 
 
 AfterFormat = Annotated[Item, _AfterFormat()]
 """
-A setting that says what happens to the finished text, such as its encoding, and so cannot change a byte of it.
+Marks a setting that applies to the finished text, such as its encoding, and so cannot change a byte of it.
 
-Every setting without this mark counts as shaping the text: an engine that does not know it must not write the text.
+All other settings shape the text. An engine that does not know such a setting must not write the text itself.
 """
 
 
 def shapes_text(field: FieldInfo) -> bool:
-    """Whether a setting shapes the text; see :data:`AfterFormat`."""
+    """Return whether a setting shapes the text; see :data:`AfterFormat`."""
     return not any(isinstance(mark, _AfterFormat) for mark in field.metadata)
 
 
 def mistake(message: str, *at: str | int) -> PydanticCustomError:
     """
-    Make the error that a validator raises.
+    Return the error that a validator raises.
 
     :param message: what is wrong, what was expected and what to do
-    :param at: the path from the validated value down to the culprit, where they differ
+    :param at: the path from the validated value to the wrong one, if they differ
     """
     return PydanticCustomError("mistake", "{message}", {"message": message, "at": at})
 
 
 def unique(items: tuple[Item, ...], names: Iterable[str]) -> tuple[Item, ...]:
     """
-    Refuse a list in which a name stands twice.
+    Return a list, or raise an error if two of its items have the same name.
 
-    :param items: the list, returned as it is
+    :param items: the list
     :param names: the name of each item, in the same order
     """
     seen: set[str] = set()
@@ -64,28 +64,28 @@ def unique(items: tuple[Item, ...], names: Iterable[str]) -> tuple[Item, ...]:
 
 
 def without_default(schema: JsonDict) -> None:
-    """Keep a default that only marks "not set" out of a field's JSON Schema."""
+    """Remove a default that only means "not set" from a field's JSON Schema."""
     schema.pop("default", None)
 
 
 def has_control_characters(text: str) -> bool:
-    """Whether a text holds control characters, line separators or halves of a surrogate pair."""
+    """Return whether a text contains control characters, line separators or lone surrogates."""
     return any(unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"} for character in text)
 
 
 def _one_line(text: str) -> str:
     if not text.strip():
-        raise mistake("is empty. Give it a text.")
+        raise mistake("is empty. Write a text.")
     if has_control_characters(text):
-        raise mistake("holds a control character such as a tab or a line break. Remove it.")
+        raise mistake("contains a control character such as a tab or a line break. Remove it.")
     return text
 
 
 def _connection_id(text: str) -> str:
-    # Airflow's own rule. The text is not shown: people paste whole connection URIs here, with the password.
+    # Airflow's own rule. Do not quote the text: people paste whole connection URIs here, including the password.
     if not re.fullmatch(r"[\w#!()\-.:/\\]{1,250}", text):
         raise mistake(
-            "is no connection id. Write the id of an Airflow connection (letters, digits, _ - . : /, at most 250"
+            "is not a connection id. Write the id of an Airflow connection (letters, digits, _ - . : /, at most 250"
             " characters), such as persado_default."
         )
     return text
@@ -93,14 +93,14 @@ def _connection_id(text: str) -> str:
 
 def _variable_name(text: str) -> str:
     if len(_one_line(text)) > 250:
-        raise mistake("is over 250 characters long. Write the name of an Airflow Variable.")
+        raise mistake("is longer than 250 characters. Write the name of an Airflow Variable.")
     return text
 
 
 def _asset(text: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9_.:/@%+~#?&=-]{1,1500}", text) or text in {"self", "context"}:
         raise mistake(
-            "is no asset name. Write letters, digits and _ - . : / only, such as warehouse_customers or"
+            "is not an asset name. Use only letters, digits and _ - . : /, such as warehouse_customers or"
             " persado://persado/weekly_segment."
         )
     return text
@@ -108,22 +108,20 @@ def _asset(text: str) -> str:
 
 def name_mistake(name: str) -> str | None:
     """
-    Say why a file's stem cannot be a name; None if it can.
+    Return why a file's stem is not a valid name, or None if it is.
 
-    The rule is Airflow's for DAG ids, in ASCII, because the names also form the asset's URI, and no longer than a
-    tag may be, because a destination's name becomes one.
-
-    :param name: the stem
+    The rule is Airflow's for DAG ids with two restrictions: ASCII only, because names are part of the asset's URI, and
+    at most 100 characters, because a destination's name becomes a tag.
     """
     if re.fullmatch(r"[A-Za-z0-9_.-]{1,100}", name):
         return None
-    return "a name may hold letters, digits, '_', '-' and '.' only, at most 100 of them. Rename the file."
+    return "a name may contain only letters, digits, '_', '-' and '.', at most 100 characters. Rename the file."
 
 
 OneLine = Annotated[str, AfterValidator(_one_line)]
 ConnectionId = Annotated[str, AfterValidator(_connection_id)]
 VariableName = Annotated[str, AfterValidator(_variable_name)]
-# strict=False: YAML gives lists, where the models keep tuples
+# strict=False: YAML has lists, the models have tuples
 Assets = Annotated[
     tuple[Annotated[str, AfterValidator(_asset)], ...],
     Field(strict=False, min_length=1),

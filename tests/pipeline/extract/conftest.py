@@ -1,4 +1,4 @@
-"""Connections to the databases; what a test has made there is gone after it."""
+"""Connections to the databases; what a test creates there is removed after it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def pg() -> Iterator[psycopg.Connection[Any]]:
     with postgres.connect() as connection:
         yield connection
         if not connection.closed:
-            connection.rollback()  # the types that a test has made
+            connection.rollback()  # removes the types that a test created
 
 
 @pytest.fixture
@@ -34,8 +34,8 @@ def warehouse(request: pytest.FixtureRequest) -> Iterator[Any]:
 
 
 @pytest.fixture(scope="module")
-def pg_of_an_odd_role() -> Iterator[psycopg.Connection[Any]]:
-    """Give a connection whose settings would change the text of values, and what its tests write to and read."""
+def pg_with_unusual_settings() -> Iterator[psycopg.Connection[Any]]:
+    """Return a connection with settings that would change the text of values, and with a table and types for tests."""
     with postgres.connect() as connection:
         connection.execute("""
             SET TimeZone = 'America/New_York'; SET DateStyle = 'SQL, DMY'; SET IntervalStyle = 'postgres_verbose';

@@ -1,4 +1,4 @@
-"""Rows of drivers that give Arrow themselves are, byte for byte, those of the same database's usual driver."""
+"""A driver that returns Arrow yields the same bytes as the usual driver of the same database."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def adbc() -> Iterator[Any]:
 
 
 def written(connection: Any, sql: str, **wanted: Any) -> bytes:
-    """Give the file, if the rows came as Arrow."""
+    """Return the file, and check that the rows were read as Arrow."""
     with formatted_text(connection, sql, RowSpec(), settings(**wanted)) as text:
         assert text.read_by == "arrow"
         return b"".join(block for _, _, block in text.blocks)
@@ -60,13 +60,13 @@ def written(connection: Any, sql: str, **wanted: Any) -> bytes:
 
 @pytest.mark.parametrize("type_", EXACT)
 @pytest.mark.parametrize("quote_mode", ["special_characters", "all_non_numeric"])
-def test_postgresql_through_adbc(type_: str, quote_mode: str, pg: Any, adbc: Any) -> None:
+def test_adbc_and_psycopg_write_the_same_file(type_: str, quote_mode: str, pg: Any, adbc: Any) -> None:
     sql = rows(type_, TYPES[type_])
     assert written(adbc, sql, quote_mode=quote_mode) == file_of(pg, sql, quote_mode=quote_mode)
 
 
 @pytest.mark.parametrize("type_", INEXACT)
-def test_what_the_driver_does_not_give_exactly_is_refused(type_: str, adbc: Any) -> None:
+def test_types_that_adbc_does_not_return_exactly_are_refused(type_: str, adbc: Any) -> None:
     value = f"CAST({INEXACT[type_]} AS {type_})"
     with pytest.raises(ConfigurationError, match=r"column 'x': .* has no exact counterpart in Arrow; cast the column"):
         cell_of(adbc, value)
@@ -76,7 +76,7 @@ def test_what_the_driver_does_not_give_exactly_is_refused(type_: str, adbc: Any)
 
 @hypothesis_settings(max_examples=40, deadline=None, derandomize=True)
 @hypothesis_given(st.lists(ROW, max_size=6), all_settings())
-def test_any_values_in_any_settings(pg: Any, values: list[Any], wanted: dict[str, Any]) -> None:
+def test_random_values_and_settings_give_the_same_file(pg: Any, values: list[Any], wanted: dict[str, Any]) -> None:
     pg.execute("""
         DROP TABLE IF EXISTS given;
         CREATE TABLE given (t text, v varchar, i int, n numeric, f float8, r real, d date, s timestamp, z timestamptz,
@@ -90,20 +90,20 @@ def test_any_values_in_any_settings(pg: Any, values: list[Any], wanted: dict[str
 
 
 @pytest.mark.parametrize(("type_", "value"), [*NOT_FINITE, *OUT_OF_CALENDAR])
-def test_values_without_a_text_are_refused_with_their_row_and_column(type_: str, value: str, adbc: Any) -> None:
+def test_values_without_a_text_form_are_refused_with_row_and_column(type_: str, value: str, adbc: Any) -> None:
     sql = f"SELECT i, CASE WHEN i = 20001 THEN '{value}'::{type_} END AS x FROM generate_series(1, 30000) AS t(i)"
     with pytest.raises(ConfigurationError, match=r"^row 20001, column 'x': "):
         written(adbc, sql)
 
 
 @pytest.mark.parametrize(("type_", "value"), NOT_FINITE)
-def test_the_text_of_what_is_no_number(type_: str, value: str, pg: Any, adbc: Any) -> None:
+def test_nan_and_infinity_use_nan_text(type_: str, value: str, pg: Any, adbc: Any) -> None:
     sql = f"SELECT '{value}'::{type_} AS x, NULL::{type_} AS y, 1::{type_} AS z"
     wanted = {"nan_text": "n/a", "quote_mode": "all_non_numeric"}
     assert written(adbc, sql, **wanted) == file_of(pg, sql, **wanted)
 
 
-def test_sqlite_through_adbc(tmp_path: Path) -> None:
+def test_adbc_and_sqlite3_write_the_same_file(tmp_path: Path) -> None:
     path = tmp_path / "given.sqlite"
     sql = "SELECT i, 'row, ' || i AS t, i * 0.25 AS f, CASE WHEN i % 3 THEN '' END AS e FROM given"
     with closing(sqlite3.connect(path)) as usual, usual:
@@ -122,12 +122,12 @@ def test_only_one_select_is_run(sql: str, adbc: Any) -> None:
         written(adbc, sql)
 
 
-def test_a_batch_without_rows_ends_nothing() -> None:
+def test_reading_continues_after_a_batch_without_rows() -> None:
     schema = pa.schema([("a", pa.int64())])
     batches = [pa.RecordBatch.from_pylist(rows, schema=schema) for rows in ([], [{"a": 1}], [], [{"a": 2}], [])]
 
     class Cursor(adbc_driver_sqlite.dbapi.Cursor):
-        """Hands the rows out as some drivers of warehouses do, which answer in chunks."""
+        """Returns the rows in chunks, some of them empty, as some warehouse drivers do."""
 
         def fetch_record_batch(self) -> pa.RecordBatchReader:
             return pa.RecordBatchReader.from_batches(schema, batches)

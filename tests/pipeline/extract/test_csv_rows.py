@@ -1,4 +1,4 @@
-"""Rows of a DB-API driver that Python's CSV writer writes are, byte for byte, what the way through Arrow gives."""
+"""Python's CSV writer writes the rows of a DB-API driver byte for byte as the path through Arrow does."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def lite() -> Iterator[sqlite3.Connection]:
 
 
 def written(connection: Any, sql: str, wanted: Settings, row_spec: RowSpec | None = None) -> bytes:
-    """Give the file."""
+    """Return the file."""
     with formatted_text(connection, sql, row_spec or RowSpec(), wanted) as text:
         assert text.read_by == "dbapi"
         return b"".join(block for _, _, block in text.blocks)
@@ -57,7 +57,9 @@ def all_settings(draw: st.DrawFn) -> dict[str, Any]:
     all_settings(),
     st.sampled_from(["*", "a", "c, a"]),
 )
-def test_any_values_in_any_settings(lite: Any, rows: list[Any], wanted: dict[str, Any], columns: str) -> None:
+def test_random_values_and_settings_give_the_same_file(
+    lite: Any, rows: list[Any], wanted: dict[str, Any], columns: str
+) -> None:
     lite.execute("PRAGMA query_only = OFF")
     lite.execute("DELETE FROM given")
     lite.executemany("INSERT INTO given VALUES (?, ?, ?)", rows)
@@ -76,7 +78,7 @@ def test_any_values_in_any_settings(lite: Any, rows: list[Any], wanted: dict[str
     ],
     ids=str,
 )
-def test_other_settings(wanted: dict[str, Any]) -> None:
+def test_settings_that_are_not_honoured_give_the_same_file(wanted: dict[str, Any]) -> None:
     sql = "SELECT 1 AS a, '' AS b, NULL AS c UNION ALL SELECT 2, ' x', 'y'"
     with closing(sqlite3.connect(":memory:")) as connection:
         assert written(connection, sql, settings(**wanted)) == file_of(connection, sql, **wanted)
@@ -85,7 +87,7 @@ def test_other_settings(wanted: dict[str, Any]) -> None:
 SERIES = "WITH RECURSIVE t(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM t WHERE i < 25000) "
 
 
-def test_later_batches_may_hold_what_the_first_did_not() -> None:
+def test_later_batches_may_contain_other_kinds_of_values() -> None:
     with closing(sqlite3.connect(":memory:")) as connection:
         for odd in ("''", "'a b '", "x'01'", "1.5", "9.0e300", "NULL", "char(13)"):
             sql = SERIES + f"SELECT i, CASE WHEN i = 24000 THEN {odd} WHEN i % 3 THEN 'x' END AS x FROM t"
@@ -99,13 +101,13 @@ def test_later_batches_may_hold_what_the_first_did_not() -> None:
         ("CAST(x'EDA080' AS TEXT)", "not valid UTF-8"),
     ],
 )
-def test_values_without_a_text_are_refused(odd: str, problem: str) -> None:
+def test_values_without_a_text_form_are_refused(odd: str, problem: str) -> None:
     sql = SERIES + f"SELECT i, CASE WHEN i = 24000 THEN {odd} END AS x FROM t"
     with closing(sqlite3.connect(":memory:")) as connection, pytest.raises(ConfigurationError, match=problem):
         written(connection, sql, settings())
 
 
-def test_the_choice_of_columns() -> None:
+def test_selected_columns_are_written() -> None:
     with closing(sqlite3.connect(":memory:")) as connection:
         sql = "SELECT 1 AS a, 'x' AS b, NULL AS c"
         chosen = RowSpec(columns=(Column(name="again", from_="B"), Column(name="c"), Column(name="b")))
@@ -119,7 +121,7 @@ def test_the_choice_of_columns() -> None:
 
 
 class Cursor:
-    """A driver's cursor over rows that are there."""
+    """A DB-API cursor over fixed rows."""
 
     def __init__(self, rows: list[tuple[Any, ...]]) -> None:
         self.rows = rows
@@ -137,7 +139,7 @@ class Cursor:
 
 
 class Connection:
-    """A driver that gives Python's own types."""
+    """A DB-API connection whose values are Python objects."""
 
     def __init__(self, rows: list[tuple[Any, ...]]) -> None:
         self.rows = rows
@@ -162,6 +164,6 @@ NOON = dt.datetime(2026, 1, 2, 12, 0, tzinfo=dt.timezone(dt.timedelta(hours=2)))
         (10**30, "1" + 30 * "0"),
     ],
 )
-def test_types_that_other_drivers_give(value: Any, text: str) -> None:
+def test_types_of_other_drivers_are_written(value: Any, text: str) -> None:
     rows: list[tuple[Any, ...]] = [(number, "x") for number in range(FIRST_ROWS)] + [(1, value), (2, None)]
     assert written(Connection(rows), "SELECT", settings()).endswith(f"999,x\n1,{text}\n2,\n".encode())

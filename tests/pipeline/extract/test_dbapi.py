@@ -1,4 +1,4 @@
-"""Any DB-API connection gives the rows of one SELECT: all of them, in order, and never all at once in memory."""
+"""Any DB-API connection yields all rows of one SELECT, in order and in bounded memory."""
 
 from __future__ import annotations
 
@@ -16,13 +16,12 @@ from support.files.tabular import file_of, rows_of
 from support.warehouses import CONNECT
 
 from persado.errors import ConfigurationError
-from persado.pipeline.extract import dbapi as from_dbapi
-from persado.pipeline.extract.dbapi import FIRST_ROWS
+from persado.pipeline.extract.dbapi import FIRST_ROWS, open_cursor
 from persado.pipeline.extract.engines import extract
 from persado.pipeline.rows.rows import BATCH_ROWS
 
 
-def test_sqlite_columns_of_mixed_types() -> None:
+def test_sqlite_columns_may_mix_types() -> None:
     with closing(sqlite3.connect(":memory:")) as connection:
         connection.execute("CREATE TABLE t (x, n NUMERIC)")
         values = [(1, 1), ("1", 1.5), (1.0, None), (None, "x"), (b"\x01", 2**63 - 1), ("", 0.1)]
@@ -42,15 +41,15 @@ def test_sqlite_columns_of_mixed_types() -> None:
         "WITH t AS (SELECT 1 AS a) SELECT * FROM t -- no line end",
     ],
 )
-def test_semicolons_and_comments(sql: str, warehouse: Any) -> None:
+def test_query_may_contain_a_semicolon_and_comments(sql: str, warehouse: Any) -> None:
     assert file_of(warehouse, sql) == b"a\n1\n"
 
 
-def test_no_rows_still_have_columns(warehouse: Any) -> None:
+def test_result_without_rows_has_a_header(warehouse: Any) -> None:
     assert file_of(warehouse, 'SELECT 1 AS a, 2 AS "B c" WHERE 1 = 0') == b"a,B c\n"
 
 
-def test_two_columns_of_one_name_are_refused(warehouse: Any) -> None:
+def test_duplicate_column_names_are_refused(warehouse: Any) -> None:
     with pytest.raises(ConfigurationError, match="several columns named a; rename them with AS"):
         rows_of(warehouse, "SELECT 1 AS a, 2 AS a")
 
@@ -96,7 +95,7 @@ def test_all_rows_arrive_in_order(engine: str, rows: int) -> None:
         assert rows_of(connection, MANY[engine].format(rows=rows)) == [(str(i), f"row {i}") for i in range(1, rows + 1)]
 
 
-def test_the_values_of_a_later_batch_may_be_of_another_type(pg: Any) -> None:
+def test_values_of_later_batches_may_have_another_type(pg: Any) -> None:
     sql = """SELECT CASE WHEN i % 10000 <> 0 THEN i ELSE {odd} END AS x FROM generate_series(1, 30000) AS t(i)"""
     numeric = [row[0] for row in rows_of(pg, sql.format(odd="i * 1000.5"))]
     assert numeric[:2] == ["1", "2"]
@@ -127,11 +126,11 @@ def test_psycopg2_leaves_the_result_on_the_server(autocommit: bool) -> None:
 
 def test_mysql_leaves_the_result_on_the_server() -> None:
     connection = pymysql.connect(defer_connect=True)
-    assert isinstance(from_dbapi.open_cursor(connection), pymysql.cursors.SSCursor)
+    assert isinstance(open_cursor(connection), pymysql.cursors.SSCursor)
 
 
 @pytest.mark.parametrize("engine", MANY)
-def test_the_rows_are_not_held_in_memory(engine: str) -> None:
+def test_memory_stays_bounded(engine: str) -> None:
     rows = 400_000
     with closing(CONNECT[engine]()) as connection:
         sql = MANY[engine].replace("'row ' || i", "hex(zeroblob(200))" if engine == "sqlite" else "repeat('x', 400)")
@@ -143,7 +142,7 @@ def test_the_rows_are_not_held_in_memory(engine: str) -> None:
     assert grown < 80_000, "kilobytes; the result is 160 MB"
 
 
-def test_a_connection_in_autocommit_mode_and_with_another_row_factory() -> None:
+def test_autocommit_and_row_factory_of_the_connection_do_not_matter() -> None:
     with postgres.connect(autocommit=True, row_factory=psycopg.rows.dict_row) as connection:
         assert rows_of(connection, "SELECT 1, '{a}'::text[]") == [("1", '["a"]')]
         assert rows_of(connection, "SELECT ARRAY['f']::information_schema.sql_identifier[]") == [('["f"]',)]

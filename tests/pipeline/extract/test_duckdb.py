@@ -1,4 +1,4 @@
-"""DuckDB's values, exact: of the types that only DuckDB has, whatever is set there."""
+"""DuckDB's own types are exported exactly, whatever its settings."""
 
 from __future__ import annotations
 
@@ -49,22 +49,22 @@ DUCKDB = {
 
 
 @pytest.mark.parametrize(("expression", "expected"), DUCKDB.items())
-def test_the_types_that_only_duckdb_has(expression: str, expected: str | None, duck: Any) -> None:
+def test_types_that_only_duckdb_has(expression: str, expected: str | None, duck: Any) -> None:
     assert cell_of(duck, expression) == expected
 
 
-def test_duckdb_settings_change_nothing(duck: Any) -> None:
+def test_settings_of_duckdb_do_not_change_values(duck: Any) -> None:
     duck.execute("SET arrow_lossless_conversion = true; SET arrow_large_buffer_size = true")
     duck.execute("SET arrow_output_list_view = true; SET arrow_output_version = '1.4'; SET TimeZone = 'Asia/Kolkata'")
     assert [cell_of(duck, expression) for expression in {**IN_BOTH, **DUCKDB}] == [*IN_BOTH.values(), *DUCKDB.values()]
 
 
-def test_a_union_of_what_arrow_does_not_hold_is_refused(duck: Any) -> None:
-    with pytest.raises(ConfigurationError, match=r"column 'x': a value of type UNION\(k UHUGEINT\) has no text of its"):
+def test_union_of_a_type_without_arrow_counterpart_is_refused(duck: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"column 'x': a value of type UNION\(k UHUGEINT\) has no text form"):
         cell_of(duck, "union_value(k := 1::uhugeint)")
 
 
-def test_duckdb_does_not_take_a_table_for_a_variable_of_the_program(duck: Any) -> None:
+def test_unknown_table_is_not_replaced_by_a_python_variable(duck: Any) -> None:
     connection = pa.table({"x": [1]})
     with pytest.raises(ConfigurationError, match="Catalog Error: Table with name connection does not exist"):
         rows_of(duck, "SELECT * FROM connection")

@@ -1,4 +1,4 @@
-"""What goes wrong in DuckDB: its file, its settings, the query and the data."""
+"""Errors of DuckDB: its file, its settings, the query and the data."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from persado.errors import ConfigurationError, TransientError
 from persado.pipeline.extract.query_errors import database_errors
 
 
-def test_a_duckdb_file_that_another_process_writes_is_transient(tmp_path: Path) -> None:
+def test_file_locked_by_another_process_is_transient(tmp_path: Path) -> None:
     path = tmp_path / "w.duckdb"
     program = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('open', flush=True); sys.stdin.read()"
     with subprocess.Popen(
@@ -31,14 +31,14 @@ def test_a_duckdb_file_that_another_process_writes_is_transient(tmp_path: Path) 
         writer.communicate()
 
 
-def test_a_duckdb_file_that_is_not_there_is_not(tmp_path: Path) -> None:
+def test_missing_file_is_a_configuration_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="database does not exist"), database_errors("cannot connect"):
         duckdb.connect(tmp_path / "w.duckdb", read_only=True)
 
 
 @pytest.fixture
 def duckdb_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[object], None]:
-    """Give what sets the extra of the connection `warehouse`, a DuckDB file."""
+    """Return a function that sets the extra of the connection `warehouse`, a DuckDB file."""
     path = tmp_path / "w.duckdb"
     duckdb.connect(path).close()
 
@@ -49,7 +49,7 @@ def duckdb_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[ob
     return define
 
 
-def test_a_duckdb_file_gets_the_settings_of_the_connection(duckdb_file: Callable[[object], None]) -> None:
+def test_settings_of_the_connection_are_applied(duckdb_file: Callable[[object], None]) -> None:
     duckdb_file({"config": {"memory_limit": "200MiB", "threads": 1}})
     with open_source("warehouse") as connection:
         found = connection.execute("SELECT current_setting('memory_limit'), current_setting('threads')").fetchone()
@@ -57,22 +57,22 @@ def test_a_duckdb_file_gets_the_settings_of_the_connection(duckdb_file: Callable
 
 
 @pytest.mark.parametrize(
-    ("config", "told"),
+    ("config", "message"),
     [
         ({"memory_limt": "1GB"}, "options were not recognized: memory_limt"),
         ({"memory_limit": "much"}, "Memory must have a number"),
         ("memory_limit=1GB", "expected a dictionary of DuckDB settings, .*, got str$"),
     ],
 )
-def test_wrong_settings_for_a_duckdb_file(config: object, told: str, duckdb_file: Callable[[object], None]) -> None:
+def test_wrong_settings_are_reported(config: object, message: str, duckdb_file: Callable[[object], None]) -> None:
     duckdb_file({"config": config})
-    expected = pytest.raises(ConfigurationError, match=f"cannot connect to 'warehouse': .*{told}")
+    expected = pytest.raises(ConfigurationError, match=f"cannot connect to 'warehouse': .*{message}")
     with expected, open_source("warehouse"):
         pass
 
 
 @pytest.mark.parametrize(
-    ("sql", "told"),
+    ("sql", "message"),
     [
         ("SELECT nope FROM range(3)", 'Referenced column "nope" not found'),
         ("SELECT * FROM nope", "Table with name nope does not exist"),
@@ -81,18 +81,18 @@ def test_wrong_settings_for_a_duckdb_file(config: object, told: str, duckdb_file
         ("SELECT 1; SELECT 2", "expected one SELECT statement"),
     ],
 )
-def test_an_error_about_a_query_in_duckdb_is_told(sql: str, told: str) -> None:
-    with closing(duckdb.connect()) as connection, pytest.raises(ConfigurationError, match=told):
+def test_errors_about_the_query_are_reported(sql: str, message: str) -> None:
+    with closing(duckdb.connect()) as connection, pytest.raises(ConfigurationError, match=message):
         raise failure(connection, sql)
 
 
-def test_the_line_of_a_query_that_duckdb_does_not_take_is_numbered_but_not_quoted() -> None:
+def test_syntax_error_has_the_line_number_but_not_the_line() -> None:
     with closing(duckdb.connect()) as connection:
         error = failure(connection, "SELECT 1 AS a\nWHERE 'ann@example.com' = = 1")
     assert str(error).endswith("(line 2)")
 
 
-def test_duckdb_errors_in_the_data(tmp_path: Path) -> None:
+def test_errors_in_the_data_hide_values(tmp_path: Path) -> None:
     (tmp_path / "bad.csv").write_text("a\n1\n" * 20_000 + f"{CANARY}\n")
     with closing(duckdb.connect()) as connection:
         sql = f"SELECT * FROM read_csv('{tmp_path}/bad.csv', columns = {{'a': 'INT'}}, header = true)"

@@ -1,4 +1,4 @@
-"""PostgreSQL formats a delivery by COPY wherever it can; the file and the errors are those of the way through Arrow."""
+"""PostgreSQL formats a delivery with COPY where it can; file and errors equal those of the path through Arrow."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from persado.settings.models.contract import Contract
 
 
 @pytest.fixture(scope="module")
-def pg(pg_of_an_odd_role: psycopg.Connection[Any]) -> psycopg.Connection[Any]:
-    return pg_of_an_odd_role
+def pg(pg_with_unusual_settings: psycopg.Connection[Any]) -> psycopg.Connection[Any]:
+    return pg_with_unusual_settings
 
 
-def test_the_choice_of_columns_and_constants(pg: Any) -> None:
+def test_selected_columns_and_constants_are_copied(pg: Any) -> None:
     columns = (
         Column(name="again", from_="B"),
         Column(name="ü 'x' \\", value='it\'s \\ "constant"'),
@@ -49,7 +49,7 @@ def test_the_choice_of_columns_and_constants(pg: Any) -> None:
         written(pg, sql, wanted, RowSpec(columns=(Column(name="c"),)))
 
 
-def test_parts_of_so_many_rows(pg: Any) -> None:
+def test_split_by_rows(pg: Any) -> None:
     sql = "SELECT i, 'row ' || i AS text FROM generate_series(1, 120000) AS t(i)"
     wanted = settings(split={"rows": 50_000}, row_number="n")
     found: dict[int, bytes] = {}
@@ -70,18 +70,20 @@ def test_parts_of_so_many_rows(pg: Any) -> None:
 NO_COPY: dict[str, tuple[dict[str, Any], RowSpec]] = {
     "quote mode none": ({"quote_mode": "none"}, RowSpec()),
     "a delimiter of several bytes": ({"file_format": "custom", "delimiter": "é"}, RowSpec()),
-    "a delimiter inside of numbers": ({"file_format": "custom", "delimiter": "1"}, RowSpec()),
-    "parts of so many megabytes": ({"split": {"megabytes": 1}}, RowSpec()),
+    "a delimiter inside numbers": ({"file_format": "custom", "delimiter": "1"}, RowSpec()),
+    "parts by megabytes": ({"split": {"megabytes": 1}}, RowSpec()),
 }
 
 
 @pytest.mark.parametrize(("wanted", "row_spec"), NO_COPY.values(), ids=NO_COPY)
-def test_what_copy_cannot_say_goes_through_arrow(wanted: dict[str, Any], row_spec: RowSpec, pg: Any) -> None:
+def test_settings_that_copy_does_not_support_go_through_arrow(
+    wanted: dict[str, Any], row_spec: RowSpec, pg: Any
+) -> None:
     sql = "SELECT 1.5 AS x, 'a,é' AS y -- that's it"
     assert written(pg, sql, settings(**wanted), row_spec) == (BY_ARROW, file_of(pg, sql, **wanted))
 
 
-def test_a_comment_behind_the_semicolon_goes_through_arrow(pg: Any) -> None:
+def test_comment_after_the_semicolon_goes_through_arrow(pg: Any) -> None:
     assert written(pg, "SELECT 1 AS a; -- done", settings()) == (BY_ARROW, b"a\n1\n")
     assert written(pg, "SELECT 1 AS a -- done", settings()) == (COPIED, b"a\n1\n")
 
@@ -95,9 +97,7 @@ def test_only_one_select_is_run(sql: str, pg: Any) -> None:
     pg.rollback()
 
 
-def test_each_column_is_computed_once_and_a_failing_query_shows_no_value(
-    pg: Any, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_columns_are_computed_once_and_errors_hide_values(pg: Any, caplog: pytest.LogCaptureFixture) -> None:
     sql = "SELECT 1.5 + nextval('counter') AS x FROM generate_series(1, 3)"
     pg.execute("CREATE TEMPORARY SEQUENCE counter")
     assert written(pg, sql, settings()) == (COPIED, b"x\n2.5\n3.5\n4.5\n")
@@ -108,8 +108,8 @@ def test_each_column_is_computed_once_and_a_failing_query_shows_no_value(
     assert pg.execute("SELECT 1").fetchone() == (1,)
 
 
-def test_large_rows_are_not_held_together(pg: Any) -> None:
-    # The first row makes libpq's buffer grow, so that many of the others are at hand at a time.
+def test_large_rows_do_not_accumulate_in_a_block(pg: Any) -> None:
+    # The first row makes libpq's buffer grow, so that many of the other rows are available at once.
     size = "CASE WHEN i = 1 THEN 20000000 ELSE 9000 END"
     sql = f"SELECT i, repeat('x', {size}) AS b FROM generate_series(1, 500) AS t (i)"
     with formatted_text(pg, sql, RowSpec(), settings()) as text:
@@ -129,17 +129,17 @@ def test_reading_can_stop_early(autocommit: bool) -> None:
 
 
 @pytest.mark.parametrize("wanted", [{}, {"quote_mode": "none"}], ids=str)
-def test_a_select_without_columns_is_refused(wanted: dict[str, Any], pg: Any) -> None:
+def test_select_without_columns_is_refused(wanted: dict[str, Any], pg: Any) -> None:
     with pytest.raises(ConfigurationError, match="returns no rows and no columns"):
         written(pg, "SELECT FROM generate_series(1, 3)", settings(**wanted))
 
 
-def test_no_rows_still_have_a_header(pg: Any) -> None:
+def test_result_without_rows_has_a_header(pg: Any) -> None:
     assert written(pg, 'SELECT 1 AS a, 2 AS "B c" WHERE false', settings()) == (COPIED, b"a,B c\n")
 
 
 @pytest.mark.parametrize("wanted", [{}, {"split": {"rows": 50_000}}, {"quote_mode": "none"}], ids=str)
-def test_a_chained_delivery_keeps_the_text_that_the_database_wrote(
+def test_chained_delivery_stores_the_text_that_the_database_wrote(
     wanted: dict[str, Any], pg: Any, tmp_path: Path
 ) -> None:
     area, sql = StageArea(tmp_path, "x"), "SELECT i, ' a' AS b FROM generate_series(1, 60000) AS t(i)"
@@ -155,7 +155,7 @@ def test_a_chained_delivery_keeps_the_text_that_the_database_wrote(
 
 
 @pytest.mark.parametrize("split", [None, {"rows": 50_000}, {"megabytes": 1}], ids=str)
-def test_a_row_number_column_with_the_name_of_another_is_refused_before_the_rows_are_read(
+def test_row_number_with_the_name_of_a_column_is_refused_before_rows_are_read(
     split: dict[str, int] | None, pg: Any, tmp_path: Path
 ) -> None:
     wanted = settings(row_number="id", split=split)
@@ -183,7 +183,7 @@ CONTRACT = Contract.model_validate(
 SOUND = "md5(i::text) AS hash, 1700000000 + i AS sent, '2026-01-02'::date AS day, i::text AS count, 'x' AS more"
 
 
-def test_postgresql_judges_by_the_contract(pg: Any) -> None:
+def test_postgresql_checks_the_contract(pg: Any) -> None:
     row_spec = RowSpec(contract=CONTRACT)
     sql = f"SELECT {SOUND} FROM generate_series(1, 3000) AS t(i)"
     for wanted in ({}, {"quote_mode": "all_non_numeric"}, {"quote_mode": "all"}):
@@ -192,7 +192,7 @@ def test_postgresql_judges_by_the_contract(pg: Any) -> None:
         written(pg, "SELECT 1 AS a", settings(), row_spec)
 
 
-def test_what_breaks_the_contract_is_told_alike(pg: Any) -> None:
+def test_broken_contract_is_reported_like_through_arrow(pg: Any) -> None:
     sql = """
         SELECT CASE WHEN i % 7 > 0 THEN md5(i::text) WHEN i % 2 = 0 THEN '' END AS hash,
           CASE WHEN i = 2500 THEN -1 WHEN i > 10 THEN i END AS sent,
@@ -205,13 +205,13 @@ def test_what_breaks_the_contract_is_told_alike(pg: Any) -> None:
         written(pg, sql, settings(), row_spec)
     with pytest.raises(RejectedError) as by_arrow, extract(pg, sql) as rows:
         list(apply_row_spec(rows, row_spec)[1])
-    told = [set(str(caught.value).removeprefix("the contract is broken, nothing was sent: ").split("; "))
-            for caught in (copied, by_arrow)]  # fmt: skip
-    assert told[0] == told[1]
-    assert len(told[0]) == 5
+    messages = [set(str(caught.value).removeprefix("the contract is broken, nothing was sent: ").split("; "))
+                for caught in (copied, by_arrow)]  # fmt: skip
+    assert messages[0] == messages[1]
+    assert len(messages[0]) == 5
 
 
-def test_a_signal_ends_the_query_on_the_server_too() -> None:
+def test_signal_cancels_the_query_on_the_server() -> None:
     class Stop(BaseException):
         pass
 

@@ -1,4 +1,4 @@
-"""An engine that claims to honour a setting does: its text has the same bytes as the rows that go through Arrow."""
+"""Every engine honours the settings that it declares: its text equals the text formatted through Arrow."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ TEXTS = [
     *("NaN", "-1.5", "true", "é", "🙂", "\xa0", "'"),
 ]
 
-# Besides the model's own, which is more than a test should write.
+# Small values, in addition to the examples of the model.
 MORE_SAMPLES: dict[str, list[Any]] = {"split": [{"rows": 50_000}, {"megabytes": 1}]}
 
-# Settings that make other settings valid, and change no byte by themselves.
+# Settings that only make other settings valid and change no byte.
 PERMISSIONS = {"allow_unescaped"}
 
 
 class Source(NamedTuple):
-    """A database, and how it writes a number that is not finite."""
+    """A database and its expression for infinity."""
 
     connection: Any
     infinity: str
@@ -56,7 +56,7 @@ SOURCES = ("postgresql", "sqlite")
 
 
 def members(annotation: Any) -> Iterator[Any]:
-    """List the values that a type names itself."""
+    """Yield the values of booleans and literals in a type."""
     if annotation is bool:
         yield from (False, True)
     elif get_origin(annotation) is Literal:
@@ -67,16 +67,16 @@ def members(annotation: Any) -> Iterator[Any]:
 
 
 def samples(name: str, field: FieldInfo) -> list[Any]:
-    """Give values of a setting other than its default."""
+    """Return values of a setting other than its default."""
     default = field.get_default(call_default_factory=True, validated_data={})
     found = [*members(field.annotation), *(field.examples or ()), *MORE_SAMPLES.get(name, ())]
     found = [value for value in found if value != default]
-    assert found, f"{name} has no sample values: give its field examples"
+    assert found, f"{name} has no sample values: add examples to its field"
     return found
 
 
 def valid(given: dict[str, Any]) -> Settings | None:
-    """Add what makes the settings valid, where anything does."""
+    """Complete the settings so that they are valid; return None if they cannot be."""
     given = dict(given)
     if "delimiter" in given:
         given.setdefault("file_format", "custom")
@@ -91,12 +91,12 @@ def valid(given: dict[str, Any]) -> Settings | None:
 
 
 def combinations(name: str, model: type[Settings] = Settings) -> Iterator[Settings]:
-    """Give each value of a setting, alone and with each value of each setting that comes after it."""
+    """Yield each value of a setting, alone and combined with each value of each later setting."""
     names = model.text_settings()
     others = names[names.index(name) + 1 :]
     for value in samples(name, model.model_fields[name]):
         alone = valid({name: value})
-        assert alone, f"{name}: {value!r} is not valid alone: add to valid() what it needs"
+        assert alone, f"{name}: {value!r} is not valid alone: add what it needs to valid()"
         yield alone
         for other in others:
             for more in samples(other, model.model_fields[other]):
@@ -112,7 +112,7 @@ def union(rows: list[tuple[str, ...]]) -> str:
 
 
 def queries(source: Source, wanted: Settings) -> Iterator[str]:
-    """Give tables of awkward values; an engine may leave a whole table of certain values to Arrow."""
+    """Yield queries for tables of unusual values; an engine may leave tables with some values to Arrow."""
     quoted = ["'" + text.replace("'", "''") + "'" for text in TEXTS]
     plain = union([*zip(quoted, itertools.cycle(["1.5", "-0.1", "NULL"]), strict=False), ("NULL", "1e300")])
     yield f"{plain} ORDER BY o"
@@ -126,7 +126,7 @@ def queries(source: Source, wanted: Settings) -> Iterator[str]:
 
 
 def changed(wanted: Settings) -> dict[str, Any]:
-    """Give the text settings that differ from their defaults."""
+    """Return the text settings that differ from their defaults."""
     given = {name: getattr(wanted, name) for name in wanted.text_settings()}
     return {name: value for name, value in given.items() if value != type(wanted).model_fields[name].get_default()}
 
@@ -141,7 +141,7 @@ def by_part(text: Text) -> list[tuple[int, int, bytes]]:
 
 
 def directly(source: Source, sql: str, wanted: Settings) -> Any:
-    """Give the parts that the engine writes itself, or its error; None where it leaves them to Arrow."""
+    """Return the parts that the engine writes itself, or its error, or None if it leaves them to Arrow."""
     try:
         with formatted_directly(source.connection, sql, RowSpec(), wanted) as text:
             return text and by_part((text.headers, text.blocks))
@@ -164,9 +164,9 @@ def through_arrow(source: Source, sql: str, wanted: Settings) -> Any:
 
 def check(source: Source, name: str) -> tuple[list[dict[str, Any]], int]:
     """
-    Compare what an engine writes itself with what the rows become through Arrow.
+    Compare the text that an engine writes itself with the text formatted through Arrow.
 
-    :return: the settings with which they differ, and how many tables the engine has written itself
+    :return: the settings for which they differ, and the number of tables that the engine has written itself
     """
     differing, compared = [], 0
     for wanted in combinations(name):
@@ -191,9 +191,7 @@ def test_every_engine_that_writes_text_is_tested(sources: dict[str, Source]) -> 
 
 @pytest.mark.parametrize("name", Settings.text_settings())
 @pytest.mark.parametrize("database", SOURCES)
-def test_an_engine_writes_itself_what_it_claims_and_nothing_else(
-    database: str, name: str, sources: dict[str, Source]
-) -> None:
+def test_engine_honours_exactly_the_settings_it_declares(database: str, name: str, sources: dict[str, Source]) -> None:
     source = sources[database]
     writer = engine_of(source.connection).text
     differing, compared = check(source, name)
@@ -203,7 +201,7 @@ def test_an_engine_writes_itself_what_it_claims_and_nothing_else(
 
 
 def engine_that_ignores(name: str) -> Engine:
-    """Make up an engine that claims every setting and writes the text as if one of them had not been set."""
+    """Return an engine that declares all settings but ignores one of them."""
     instead = "," if name == "delimiter" else Settings.model_fields[name].get_default()
 
     @contextmanager
@@ -217,7 +215,7 @@ def engine_that_ignores(name: str) -> Engine:
 
 
 @pytest.mark.parametrize("name", sorted(set(Settings.text_settings()) - PERMISSIONS))
-def test_the_check_finds_an_engine_that_ignores_a_setting(
+def test_check_detects_an_engine_that_ignores_a_setting(
     name: str, sources: dict[str, Source], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engines, "ENGINES", (engine_that_ignores(name),))
@@ -225,7 +223,7 @@ def test_the_check_finds_an_engine_that_ignores_a_setting(
     assert differing
 
 
-def test_a_setting_without_sample_values_fails() -> None:
+def test_setting_without_sample_values_fails() -> None:
     class Later(Settings):
         decimal_places: int | None = None
 
@@ -234,7 +232,7 @@ def test_a_setting_without_sample_values_fails() -> None:
 
 
 @pytest.mark.parametrize("database", SOURCES)
-def test_engines_leave_a_setting_that_they_do_not_know_to_arrow(database: str, sources: dict[str, Source]) -> None:
+def test_unknown_setting_goes_through_arrow(database: str, sources: dict[str, Source]) -> None:
     class Later(Settings):
         upper_case: bool = Field(default=False, examples=[True])
 
@@ -249,7 +247,7 @@ def test_engines_leave_a_setting_that_they_do_not_know_to_arrow(database: str, s
     ("name", "value"), [("line_ending", "CR"), ("quote_mode", "minimal"), ("file_format", "semicolon")]
 )
 @pytest.mark.parametrize("database", SOURCES)
-def test_engines_leave_a_value_that_they_do_not_know_to_arrow(
+def test_unknown_value_of_a_setting_goes_through_arrow(
     database: str, name: str, value: str, sources: dict[str, Source]
 ) -> None:
     wanted = settings().model_copy(update={name: value})
@@ -257,7 +255,7 @@ def test_engines_leave_a_value_that_they_do_not_know_to_arrow(
 
 
 @pytest.mark.parametrize("name", sorted(set(Settings.model_fields) - set(Settings.text_settings())))
-def test_a_setting_that_counts_as_applied_after_format_changes_no_byte(name: str) -> None:
+def test_after_format_setting_changes_no_byte(name: str) -> None:
     batch = table([1, None], ['a, "b"', ""])
     for value in samples(name, SettingsLayer.model_fields[name]):
         given = settings().model_copy(update={name: value})

@@ -1,4 +1,4 @@
-"""PostgreSQL's values, exact: of its own types and a user's, whatever the role has set; DuckDB gives the same."""
+"""PostgreSQL's built-in and user-defined types are read exactly, whatever the role's settings, and as from DuckDB."""
 
 from __future__ import annotations
 
@@ -77,11 +77,11 @@ POSTGRES = {
 
 
 @pytest.mark.parametrize(("expression", "expected"), POSTGRES.items())
-def test_the_types_that_only_postgresql_has(expression: str, expected: str, pg: Any) -> None:
+def test_types_that_only_postgresql_has(expression: str, expected: str, pg: Any) -> None:
     assert cell_of(pg, expression) == expected
 
 
-def test_types_that_a_user_has_made(pg: Any) -> None:
+def test_user_defined_types(pg: Any) -> None:
     pg.execute("""
         CREATE SCHEMA "my schema";
         CREATE TYPE mood AS ENUM ('happy', 'so, so');
@@ -112,22 +112,22 @@ def test_types_that_a_user_has_made(pg: Any) -> None:
 @pytest.mark.parametrize(
     "expression", ["ROW(1, 'a')", "ARRAY[ROW(1, 'a')]", "'{[1,2)}'::one_multirange", "NULL::one_multirange"]
 )
-def test_types_without_a_text_are_refused_before_any_row(expression: str, pg: Any) -> None:
+def test_types_without_a_text_form_are_refused_before_any_row(expression: str, pg: Any) -> None:
     pg.execute("CREATE TYPE one AS RANGE (subtype = int4)")
     with pytest.raises(
-        ConfigurationError, match=r"column 'x': a value of PostgreSQL's type \w+ has no text of its own; cast"
+        ConfigurationError, match=r"column 'x': a value of PostgreSQL's type \w+ has no text form; cast"
     ):
         cell_of(pg, expression)
 
 
-def test_the_text_does_not_depend_on_the_role(pg: Any) -> None:
+def test_text_does_not_depend_on_the_role(pg: Any) -> None:
     pg.execute("""
         SET TimeZone = 'America/New_York'; SET DateStyle = 'SQL, DMY'; SET IntervalStyle = 'postgres_verbose';
         SET extra_float_digits = 0; SET bytea_output = 'escape'; SET client_encoding = 'LATIN1'; SET lc_monetary = 'C'
     """)
     for expression, expected in {
         **IN_BOTH,
-        "'01/02/2026'::date": "2026-02-01",  # the query still means what it means in this session
+        "'01/02/2026'::date": "2026-02-01",  # the session still decides what the query means
         "'2026-07-01 23:00+00'::timestamptz::date": "2026-07-01",
         "'2026-07-02 01:00+00'::timestamptz::date": "2026-07-01",
     }.items():
@@ -135,7 +135,7 @@ def test_the_text_does_not_depend_on_the_role(pg: Any) -> None:
 
 
 @pytest.mark.parametrize("expression", ["'nan'::float8", "'-infinity'::float4", "ARRAY['nan'::float8]"])
-def test_nan_is_refused_unless_it_has_a_text(expression: str, pg: Any, duck: Any) -> None:
+def test_nan_is_refused_without_nan_text(expression: str, pg: Any, duck: Any) -> None:
     for connection in (pg, duck):
         with pytest.raises(ConfigurationError, match="row 1, column 'x': NaN or Infinity has no agreed text; set nan_"):
             cell_of(connection, expression)
@@ -143,7 +143,7 @@ def test_nan_is_refused_unless_it_has_a_text(expression: str, pg: Any, duck: Any
 
 
 @pytest.mark.parametrize("expression", ["'NaN'::numeric", "'-Infinity'::numeric", "ARRAY['NaN'::numeric]"])
-def test_numeric_nan_is_refused_unless_it_has_a_text(expression: str, pg: Any) -> None:
+def test_numeric_nan_is_refused_without_nan_text(expression: str, pg: Any) -> None:
     with pytest.raises(ConfigurationError, match="row 1, column 'x': NaN or Infinity has no agreed text"):
         cell_of(pg, expression)
     assert (cell_of(pg, expression, nan_text="n/a") or "").strip('[]"') == "n/a"
@@ -154,14 +154,14 @@ def test_numeric_nan_is_refused_unless_it_has_a_text(expression: str, pg: Any) -
     ["'infinity'::date", "'-infinity'::timestamp", "'infinity'::timestamptz", "'0044-03-15 (BC)'::date",
      "'10000-01-01'::date", "'10000-01-01'::timestamp", "ARRAY['infinity'::date]"],
 )  # fmt: skip
-def test_dates_that_python_and_most_readers_do_not_have_are_refused(expression: str, pg: Any, duck: Any) -> None:
+def test_dates_outside_the_calendar_are_refused(expression: str, pg: Any, duck: Any) -> None:
     for connection, sql in ((pg, expression.replace("(BC)", "BC")), (duck, expression)):
         rows = f"SELECT CASE WHEN i = 3 THEN {sql} END AS x FROM generate_series(1, 5) AS t(i)"
         with pytest.raises(ConfigurationError, match=r"row 3, column 'x': expected a date between the years 0001 and"):
             rows_of(connection, rows)
 
 
-def test_the_result_stays_on_the_server(pg: Any) -> None:
+def test_result_stays_on_the_server(pg: Any) -> None:
     with extract(pg, "SELECT i FROM generate_series(1, 100000) AS t(i)") as rows:
         next(rows.batches)
         cursors = pg.execute("SELECT name, is_scrollable, is_holdable FROM pg_cursors").fetchall()

@@ -1,4 +1,4 @@
-"""A value's text, made by PostgreSQL itself, is byte for byte what the way through Arrow gives."""
+"""The text that PostgreSQL writes equals, byte for byte, the text formatted through Arrow."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from persado.errors import ConfigurationError
 
 
 @pytest.fixture(scope="module")
-def pg(pg_of_an_odd_role: psycopg.Connection[Any]) -> psycopg.Connection[Any]:
-    return pg_of_an_odd_role
+def pg(pg_with_unusual_settings: psycopg.Connection[Any]) -> psycopg.Connection[Any]:
+    return pg_with_unusual_settings
 
 
-# These go through Arrow, in whose text nothing is lost either.
+# Types that go through Arrow, with the same text.
 THROUGH_ARROW = {
     "money": ["'-1234.50'"],
     "timetz": ["'05:06:07.5+02'"],
@@ -34,7 +34,7 @@ THROUGH_ARROW = {
 
 
 @pytest.mark.parametrize("wanted", SETTINGS, ids=str)
-def test_every_type_in_every_kind_of_setting(wanted: dict[str, Any], pg: Any) -> None:
+def test_every_type_with_every_kind_of_settings(wanted: dict[str, Any], pg: Any) -> None:
     for type_, values in TYPES.items():
         sql = rows(type_, values)
         read_by, text = written(pg, sql, settings(**wanted))
@@ -49,15 +49,15 @@ def test_types_without_an_exact_text_in_sql_go_through_arrow(type_: str, pg: Any
 
 @hypothesis_settings(max_examples=80, deadline=None, derandomize=True)
 @hypothesis_given(st.lists(ROW, max_size=6), all_settings())
-def test_any_values_in_any_settings(pg: Any, values: list[Any], wanted: dict[str, Any]) -> None:
+def test_random_values_and_settings_give_the_same_file(pg: Any, values: list[Any], wanted: dict[str, Any]) -> None:
     pg.execute("DELETE FROM given")
     with pg.cursor() as cursor:
         cursor.executemany("INSERT INTO given VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)", values)
     sql = "SELECT * FROM given ORDER BY ctid"
     read_by, text = written(pg, sql, settings(**wanted))
     null_text = wanted["null_text"]
-    unlike_any_value = null_text not in {" ", "#", "\\."} and (wanted["escape_character"] or '"') not in null_text
-    assert read_by == (COPIED if unlike_any_value or wanted["quote_mode"] == "all" else read_by)
+    distinct = null_text not in {" ", "#", "\\."} and (wanted["escape_character"] or '"') not in null_text
+    assert read_by == (COPIED if distinct or wanted["quote_mode"] == "all" else read_by)
     assert text == file_of(pg, sql, **wanted)
 
 
@@ -68,11 +68,11 @@ def test_any_values_in_any_settings(pg: Any, values: list[Any], wanted: dict[str
         *((type_, value, "expected a date between the years 0001 and 9999") for type_, value in OUT_OF_CALENDAR),
     ],
 )
-def test_values_without_a_text_are_refused_with_their_row_and_column(
+def test_values_without_a_text_form_are_refused_with_row_and_column(
     type_: str, value: str, problem: str, pg: Any
 ) -> None:
     columns = f"i, CASE WHEN i = 20001 THEN '{value}'::{type_} END AS x"
-    for more in ("", ", 'a, \"b\"' AS y, NULL::text AS z"):  # a text may stand for the others' marks
+    for more in ("", ", 'a, \"b\"' AS y, NULL::text AS z"):  # a text column carries the marks of the others
         sql = f"SELECT {columns}{more} FROM generate_series(1, 30000) AS t(i)"
         for quote_mode in ("special_characters", "all"):
             with pytest.raises(ConfigurationError, match=rf"^row 20001, column 'x': {problem}"):
@@ -82,7 +82,7 @@ def test_values_without_a_text_are_refused_with_their_row_and_column(
 
 @pytest.mark.parametrize(("type_", "value"), NOT_FINITE)
 @pytest.mark.parametrize("nan_text", ["NaN", "#", "", "a,b"])
-def test_the_text_of_what_is_no_number(type_: str, value: str, nan_text: str, pg: Any) -> None:
+def test_nan_and_infinity_use_nan_text(type_: str, value: str, nan_text: str, pg: Any) -> None:
     sql = f"SELECT '{value}'::{type_} AS x, NULL::{type_} AS y, 1::{type_} AS z"
     wanted = {"nan_text": nan_text, "file_format": "tsv"}
     assert written(pg, sql, settings(**wanted)) == (COPIED, file_of(pg, sql, **wanted))

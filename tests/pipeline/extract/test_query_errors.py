@@ -1,4 +1,4 @@
-"""What goes wrong in PostgreSQL: sorted rightly, told plainly, and never with a customer's value."""
+"""Errors of PostgreSQL are classified and reported without a customer's value."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from persado.errors import ConfigurationError, PersadoError, TransientError
 from persado.pipeline.extract.engines import extract
 from persado.pipeline.extract.query_errors import database_errors
 
-# {late} is the value from row 20,000 on, so that the query fails while its rows are fetched.
+# The value appears in row 20,000, so the query fails while its rows are fetched.
 LATE = "(CASE WHEN i >= 20000 THEN 'ann@example.com' ELSE '1' END)"
 SERIES = "generate_series(1, 30000) AS t(i)"
 CONVERSIONS = [
@@ -30,27 +30,27 @@ CONVERSIONS = [
 
 
 @pytest.mark.parametrize("sql", CONVERSIONS)
-def test_a_conversion_that_fails(sql: str, pg: Any) -> None:
+def test_failing_conversion_hides_the_value(sql: str, pg: Any) -> None:
     error = failure(pg, sql)
     assert isinstance(error, ConfigurationError)
     assert "SQLSTATE 22" in str(error)
-    assert "withheld, because it may quote a customer's value; run the query in the warehouse's client" in str(error)
+    assert "withheld because it may quote a customer's value; run the query in the warehouse's client" in str(error)
     with closing(duckdb.connect()) as duck:
         error = failure(duck, sql)
     assert isinstance(error, ConfigurationError)
-    assert "the query failed: Conversion Error. The database's own text is withheld" in str(error)
+    assert "the query failed: Conversion Error. The database's message is withheld" in str(error)
 
 
 @pytest.mark.parametrize(
     "sql",
     [
-        f"SELECT {LATE}::regclass FROM {SERIES}",  # a name that does not exist: but the name is a value
+        f"SELECT {LATE}::regclass FROM {SERIES}",  # the name that does not exist is a value
         f"SELECT ({LATE})::regtype FROM {SERIES}",
         f"SELECT pg_temp.refuse({LATE}) FROM {SERIES}",
         f"SELECT set_config('timezone', {LATE}, true) FROM {SERIES}",
     ],
 )
-def test_an_error_about_names_that_are_values(sql: str, pg: Any) -> None:
+def test_errors_about_names_that_are_values_hide_them(sql: str, pg: Any) -> None:
     pg.execute("""
         CREATE FUNCTION pg_temp.refuse(x text) RETURNS text LANGUAGE plpgsql AS $$
         BEGIN IF x <> '1' THEN RAISE 'refused: %', x; END IF; RETURN x; END $$
@@ -59,7 +59,7 @@ def test_an_error_about_names_that_are_values(sql: str, pg: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("sql", "told"),
+    ("sql", "message"),
     [
         ("SELECT nope FROM pg_class", r'column "nope" does not exist$'),
         ("SELECT * FROM nope", r'relation "nope" does not exist$'),
@@ -69,15 +69,15 @@ def test_an_error_about_names_that_are_values(sql: str, pg: Any) -> None:
         ("WITH t AS (DELETE FROM pg_temp.secret RETURNING 1) SELECT * FROM t", "must not contain data-modifying"),
     ],
 )  # fmt: skip
-def test_an_error_about_the_query_is_told(sql: str, told: str, pg: Any) -> None:
+def test_errors_about_the_query_are_reported(sql: str, message: str, pg: Any) -> None:
     pg.execute("CREATE TEMPORARY TABLE secret (x int); CREATE ROLE guest; SET LOCAL ROLE guest")
     error = failure(pg, sql)
     assert isinstance(error, ConfigurationError)
-    with pytest.raises(ConfigurationError, match=told):
+    with pytest.raises(ConfigurationError, match=message):
         raise error
 
 
-def test_a_lost_connection_is_transient(pg: Any) -> None:
+def test_lost_connection_is_transient(pg: Any) -> None:
     with postgres.connect(autocommit=True) as other, extract(pg, f"SELECT i FROM {SERIES}") as rows:
         next(rows.batches)
         other.execute("SELECT pg_terminate_backend(%s)", (pg.info.backend_pid,))
@@ -90,14 +90,14 @@ def test_a_lost_connection_is_transient(pg: Any) -> None:
         rows_of(pg, "SELECT 1")
 
 
-def test_a_statement_that_takes_too_long_wants_a_person(pg: Any) -> None:
+def test_statement_timeout_is_not_transient(pg: Any) -> None:
     pg.execute("SET LOCAL statement_timeout = 50")
     error = failure(pg, "SELECT pg_sleep(10)")
     assert isinstance(error, ConfigurationError)
     assert str(error) == "the query failed: canceling statement due to statement timeout"
 
 
-def test_a_lock_that_is_not_to_be_had_is_transient(pg: Any) -> None:
+def test_lock_timeout_is_transient(pg: Any) -> None:
     with postgres.connect() as other:
         other.execute("CREATE TABLE locked (x int)")
         other.commit()
@@ -112,7 +112,7 @@ def test_a_lock_that_is_not_to_be_had_is_transient(pg: Any) -> None:
             other.commit()
 
 
-def test_text_that_the_server_never_checked() -> None:
+def test_invalid_utf8_from_a_server_that_does_not_check_it() -> None:
     with postgres.connect(autocommit=True) as admin:
         admin.execute("CREATE DATABASE bytes ENCODING 'SQL_ASCII' TEMPLATE template0")
     try:
@@ -123,27 +123,27 @@ def test_text_that_the_server_never_checked() -> None:
         with postgres.connect(autocommit=True) as admin:
             admin.execute("DROP DATABASE bytes")
     assert isinstance(error, ConfigurationError)
-    assert str(error) == "the query failed: a text is not valid UTF-8; mend the source or the query"
+    assert str(error) == "the query failed: a text is not valid UTF-8; fix the source or the query"
 
 
 @pytest.mark.parametrize(
-    ("parameters", "expected", "told"),
+    ("parameters", "expected", "message"),
     [
         ({"dbname": "nope"}, ConfigurationError, 'database "nope" does not exist'),
         ({"user": "nope"}, ConfigurationError, 'role "nope" does not exist'),
         ({"host": "/nowhere"}, TransientError, "No such file or directory"),
-        ({"conninfo": "password secret"}, ConfigurationError, "ProgrammingError. The database's own text is withheld"),
+        ({"conninfo": "password secret"}, ConfigurationError, "ProgrammingError. The database's message is withheld"),
     ],
 )
-def test_connecting_to_postgresql(parameters: dict[str, str], expected: type[PersadoError], told: str) -> None:
+def test_errors_while_connecting(parameters: dict[str, str], expected: type[PersadoError], message: str) -> None:
     given = {"conninfo": "", "host": postgres.host(), "user": postgres.USER, "dbname": "postgres"} | parameters
-    with pytest.raises(expected, match=told) as caught, database_errors("cannot connect to 'warehouse'"):
+    with pytest.raises(expected, match=message) as caught, database_errors("cannot connect to 'warehouse'"):
         psycopg.connect(**given)  # type: ignore[arg-type]  # all of them are texts
     assert str(caught.value).startswith("cannot connect to 'warehouse': ")
     assert "secret" not in str(caught.value)
 
 
-def test_another_driver() -> None:
+def test_errors_of_psycopg2() -> None:
     import psycopg2
 
     with closing(psycopg2.connect(host=postgres.host(), user=postgres.USER, dbname="postgres")) as connection:

@@ -1,4 +1,4 @@
-"""What goes wrong in SQLite: its file, the query, the data and the program that reads."""
+"""Errors of SQLite: its file, the query, the data and the calling program."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from persado.errors import ConfigurationError, PersadoError, TransientError
 from persado.pipeline.extract.engines import extract
 
 
-def test_a_locked_sqlite_file_is_transient(tmp_path: Path) -> None:
+def test_locked_file_is_transient(tmp_path: Path) -> None:
     path = tmp_path / "w.sqlite"
     with closing(sqlite3.connect(path)) as writer, closing(sqlite3.connect(path, timeout=0)) as reader:
         writer.executescript("CREATE TABLE t (x); BEGIN EXCLUSIVE")
@@ -24,7 +24,7 @@ def test_a_locked_sqlite_file_is_transient(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("sql", "told"),
+    ("sql", "message"),
     [
         ("SELECT nope", "no such column: nope"),
         ("SELECT * FROM nope", "no such table: nope"),
@@ -33,14 +33,14 @@ def test_a_locked_sqlite_file_is_transient(tmp_path: Path) -> None:
         ("CREATE TABLE t (x)", "attempt to write a readonly database"),
     ],
 )
-def test_an_error_about_a_query_in_sqlite_is_told(sql: str, told: str) -> None:
-    with closing(sqlite3.connect(":memory:")) as connection, pytest.raises(ConfigurationError, match=told):
+def test_errors_about_the_query_are_reported(sql: str, message: str) -> None:
+    with closing(sqlite3.connect(":memory:")) as connection, pytest.raises(ConfigurationError, match=message):
         raise failure(connection, sql)
 
 
 @pytest.mark.parametrize("value", [f"json_extract('{{}}', '{CANARY}')", f"refuse('{CANARY}')", f"json('{CANARY}')"])
 @pytest.mark.parametrize("late", [1, 20_000])
-def test_sqlite_errors_in_the_data(value: str, late: int) -> None:
+def test_errors_in_the_data_hide_values(value: str, late: int) -> None:
     with closing(sqlite3.connect(":memory:")) as connection:
         connection.create_function("refuse", 1, int)
         rows = "WITH RECURSIVE t(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM t WHERE i < 30000)"
@@ -49,20 +49,20 @@ def test_sqlite_errors_in_the_data(value: str, late: int) -> None:
         assert "withheld" in str(error)
 
 
-def test_sqlite_text_that_is_not_utf8_names_its_column() -> None:
+def test_invalid_utf8_is_reported_with_its_column() -> None:
     with closing(sqlite3.connect(":memory:")) as connection:
         error = failure(connection, f"SELECT 1 AS a, CAST(CAST('{CANARY}' AS blob) || x'ff' AS text) AS \"it's\"")
     assert isinstance(error, ConfigurationError)
-    assert str(error) == ('the query failed: a text in column "it\'s" is not valid UTF-8; mend the source or the query')
+    assert str(error) == ('the query failed: a text in column "it\'s" is not valid UTF-8; fix the source or the query')
 
 
-def test_a_sqlite_file_that_is_none(tmp_path: Path) -> None:
+def test_file_that_is_not_a_database_is_a_configuration_error(tmp_path: Path) -> None:
     (tmp_path / "w.sqlite").write_text("no database" * 100)
     with closing(sqlite3.connect(tmp_path / "w.sqlite")) as connection:
         assert isinstance(failure(connection, "SELECT * FROM t"), ConfigurationError)
 
 
-def test_a_program_that_is_wrong_is_not_disguised() -> None:
+def test_use_from_another_thread_is_an_error() -> None:
     with closing(sqlite3.connect(":memory:")) as connection, extract(connection, "SELECT 1") as rows:
         error: list[BaseException] = []
 
@@ -72,7 +72,7 @@ def test_a_program_that_is_wrong_is_not_disguised() -> None:
             except BaseException as caught:
                 error.append(caught)
 
-        thread = threading.Thread(target=read)  # which SQLite forbids
+        thread = threading.Thread(target=read)  # SQLite forbids use from another thread
         thread.start()
         thread.join()
     assert isinstance(error[0], PersadoError)

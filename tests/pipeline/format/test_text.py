@@ -84,7 +84,7 @@ def test_nan_is_refused_or_written_as_nan_text(value: Any) -> None:
 
 
 def test_an_unknown_type_is_refused() -> None:
-    with pytest.raises(ConfigurationError, match="type complex has no text of its own; cast the column to text"):
+    with pytest.raises(ConfigurationError, match="type complex has no text form; cast the column to text"):
         text(1j)
 
 

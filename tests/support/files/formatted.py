@@ -1,4 +1,4 @@
-"""A query's result as the project formats it, and the path that was used."""
+"""The formatted result of a query, and how it was read."""
 
 from __future__ import annotations
 
@@ -12,6 +12,6 @@ COPIED, BY_ARROW = "postgres-copy", "postgres-cursor"
 
 
 def written(connection: Any, sql: str, wanted: Settings, row_spec: RowSpec | None = None) -> tuple[str, bytes]:
-    """Return the path that was used, and the file."""
+    """Return how the rows were read, and the file."""
     with formatted_text(connection, sql, row_spec or RowSpec(), wanted) as text:
         return text.read_by, b"".join(block for _, _, block in text.blocks)

@@ -1,4 +1,4 @@
-"""Values of every type in PostgreSQL, random rows, and settings to write them with."""
+"""Values of PostgreSQL's types, strategies for random rows, and settings to write them with."""
 
 from __future__ import annotations
 
@@ -53,9 +53,7 @@ TYPES = {
     "pg_temp.percent": ["12.5", "100"],
 }  # fmt: skip
 
-
 NOT_FINITE = [("float8", "NaN"), ("real", "-Infinity"), ("numeric", "NaN"), ("numeric", "Infinity")]
-
 
 OUT_OF_CALENDAR = [
     ("date", "infinity"),
@@ -65,7 +63,6 @@ OUT_OF_CALENDAR = [
     ("timestamp", "10000-01-01"),
     ("timestamptz", "infinity"),
 ]
-
 
 SETTINGS: list[dict[str, Any]] = [
     {},
@@ -85,28 +82,22 @@ SETTINGS: list[dict[str, Any]] = [
 
 
 def rows(type_: str, values: list[str]) -> str:
-    """Return a query of some values and a NULL, in two columns with another column between them."""
+    """Return a query with the values and a NULL in two columns, with another column between them."""
     union = " UNION ALL ".join(f"SELECT CAST({value} AS {type_}) AS x" for value in [*values, "NULL"])
     return f"SELECT x AS \"X, x\", 'é' AS b, x AS c FROM ({union}) AS t"
 
 
 PIECES = [*"aé🙂,;|\t\"'\\\n\r #!$1e:^.\x01\x7f\xa0", "\r\n", "\\.", ", ", '",', "NULL"]
 
-
 TEXT = st.lists(st.sampled_from(PIECES), max_size=5).map("".join)
-
 
 MOMENT = st.datetimes(dt.datetime(1, 2, 1), dt.datetime(9999, 12, 30))
 
-
 FLOAT = st.floats(allow_nan=False, allow_infinity=False)
-
 
 FLOAT_32 = st.floats(allow_nan=False, allow_infinity=False, width=32)
 
-
 DECIMAL = st.decimals(-(10**20), 10**20, allow_nan=False, allow_infinity=False)
-
 
 ROW = st.tuples(
     *(

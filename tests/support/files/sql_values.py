@@ -1,4 +1,4 @@
-"""SQL expressions that PostgreSQL and DuckDB both accept, and the expected text of each."""
+"""SQL expressions for PostgreSQL and DuckDB, and the text that both must produce."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Extract: run the query and read its rows, with one module for each way of reading."""
+"""Run the query and read its rows, with one module per way of reading."""

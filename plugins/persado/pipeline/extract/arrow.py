@@ -1,4 +1,4 @@
-"""Read any driver that hands out Arrow: ADBC's, and any other whose cursors have ``fetch_record_batch``."""
+"""Read drivers that return Arrow: ADBC, and others whose cursors have ``fetch_record_batch``."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from persado.errors import ConfigurationError
 from persado.pipeline.extract.query_errors import translating
 from persado.pipeline.rows.rows import BATCH_ROWS, ONE_SELECT, Result
 
-# What ADBC's driver makes of PostgreSQL's other types is not their value: money loses its point, an oid its range, an
-# array its dimensions.
+# ADBC's driver does not return other PostgreSQL types exactly: money loses its decimal point, oid its range, an array
+# its dimensions.
 _EXACT_IN_POSTGRESQL = {
     *("bool", "int2", "int4", "int8", "float4", "float8", "numeric", "bytea", "uuid", "json", "jsonb"),
     *("text", "varchar", "bpchar", "char", "name", "date", "time", "timestamp", "timestamptz", "interval"),
@@ -21,11 +21,7 @@ _EXACT_IN_POSTGRESQL = {
 
 
 def returns_arrow(connection: Any) -> bool:
-    """
-    Whether the driver gives a result as Arrow record batches.
-
-    :param connection: an open DB-API connection
-    """
+    """Return whether the driver of an open DB-API connection returns results as Arrow record batches."""
     with closing(translating(connection.cursor, "prepare")) as cursor:
         return hasattr(cursor, "fetch_record_batch")
 
@@ -35,10 +31,10 @@ def read(connection: Any, sql: str, _nan_text: str | None) -> Iterator[Result]:
     """
     Run a query.
 
-    :param connection: an open DB-API connection; :func:`returns_arrow`
-    :param sql: one statement that gives rows
+    :param connection: an open DB-API connection for which :func:`returns_arrow` is true
+    :param sql: one statement that returns rows
     """
-    # Some drivers put the query into parentheses; a comment at its end must not take the closing one.
+    # Some drivers put the query in parentheses. The line end keeps a trailing comment from hiding the closing one.
     query = f"{sql.rstrip().rstrip(';')}\n"
     with closing(translating(connection.cursor, "prepare")) as cursor:
         translating(lambda: cursor.execute(query), "prepare")
@@ -56,14 +52,14 @@ def _refuse_inexact(field: pa.Field) -> None:
     type_ = (field.metadata or {}).get(b"POSTGRESQL:type", b"").decode()
     if type_ and type_ not in _EXACT_IN_POSTGRESQL:
         raise ConfigurationError(
-            f"column {field.name!r}: a value of PostgreSQL's type {type_} has no exact counterpart in Arrow; cast the "
-            "column to text in the query"
+            f"column {field.name!r}: PostgreSQL's type {type_} has no exact counterpart in Arrow; cast the column to "
+            "text in the query"
         )
 
 
 def _batches(reader: pa.RecordBatchReader, names: Sequence[str]) -> Generator[pa.RecordBatch]:
-    # One without rows is false, and more may follow it.
+    # Compare with None: a batch without rows is falsy, and more may follow.
     while (batch := translating(lambda: next(reader, None), "run")) is not None:
         batch = batch.rename_columns(list(names))
-        for start in range(0, batch.num_rows, BATCH_ROWS):  # some drivers give all rows at once
+        for start in range(0, batch.num_rows, BATCH_ROWS):  # some drivers return all rows at once
             yield batch.slice(start, BATCH_ROWS)

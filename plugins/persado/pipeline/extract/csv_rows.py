@@ -1,8 +1,8 @@
 """
-Rows of a DB-API driver as delimited text, by Python's own CSV writer.
+Write the rows of a DB-API driver as delimited text with Python's CSV writer.
 
-It writes most values as :mod:`persado.pipeline.format.delimited` does, several times as fast as they become Arrow
-arrays. Whatever it would write in another way is found in each batch, and that batch takes the way through Arrow.
+It writes most values like :mod:`persado.pipeline.format.delimited`, several times as fast as through Arrow arrays. A
+batch with a value that it would write differently goes through Arrow.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from persado.pipeline.extract.query_errors import translating
 from persado.pipeline.extract.text_writer import Honoured, Text, any_value, one_of
 from persado.pipeline.format.columns import column
 from persado.pipeline.format.delimited import block, header, lines
-from persado.pipeline.format.requote import Fields, Requoting, is_findable
+from persado.pipeline.format.requote import Fields, Requoter, is_findable
 from persado.pipeline.format.split import Block
 from persado.pipeline.rows.projection import source_positions
 from persado.pipeline.rows.row_spec import RowSpec
@@ -37,14 +37,14 @@ HONOURED: Honoured = {
     "file_format": one_of("csv", "tsv", "psv", "custom"),
     "delimiter": is_findable,
     "escape_character": is_findable,
-    "allow_unescaped": any_value,  # means something in quote mode none only
+    "allow_unescaped": any_value,  # only used in quote mode none
     "header": any_value,
     "nan_text": any_value,
 }
 
-_CACHED_ROWS = 1_000  # which fit into the processor's cache, with their text
+_CACHED_ROWS = 1_000  # fit into the processor's cache together with their text
 
-# What csv.writer writes like text().
+# The types that csv.writer writes like text().
 _PLAIN = {str, int, float, type(None)}
 
 Row = Sequence[Any]
@@ -57,10 +57,10 @@ def rows_text(connection: Any, sql: str, row_spec: RowSpec, settings: Settings) 
     Run a query and write its rows.
 
     :param connection: an open DB-API connection
-    :param sql: one statement that gives rows
-    :param row_spec: what the data template says about rows
-    :param settings: how they are written; :data:`HONOURED`
-    :return: None where the selection asks for more than some of the query's columns
+    :param sql: one statement that returns rows
+    :param row_spec: the row rules of the data template
+    :param settings: how to write the rows; must satisfy :data:`HONOURED`
+    :return: None if the row rules do more than select columns
     """
     if row_spec.transform or row_spec.contract or any(c.constant for c in row_spec.columns or ()):
         yield None
@@ -89,17 +89,17 @@ def _blocks(cursor: Any, headers: Sequence[str], choose: Chooser, settings: Sett
 
 
 class _Writer:
-    """Writes a batch; gives None where csv.writer might write something in another way."""
+    """Writes a batch; returns None if csv.writer might write a value differently."""
 
     def __init__(self, settings: Settings) -> None:
         self._delimiter = settings.field_delimiter
-        self._requoting = Requoting(settings)
-        # csv.writer writes nothing for the empty text, as for NULL. This stands for it meanwhile.
+        self._requoter = Requoter(settings)
+        # csv.writer writes nothing for an empty string, like for NULL. This placeholder tells them apart.
         self._empty = secrets.token_hex(16)
         self._has_empty = False
 
     def __call__(self, rows: Sequence[Row]) -> bytes | None:
-        if len(rows[0]) < 2:  # NULL alone in its line has quotes
+        if len(rows[0]) < 2:  # csv.writer quotes a NULL that is alone on its line
             return None
         types = list(map(type, chain.from_iterable(rows)))
         kinds = set(types)
@@ -109,17 +109,17 @@ class _Writer:
         try:
             found = self._found(rows, nulls)
         except UnicodeEncodeError:
-            return None  # half of a surrogate pair: the way through Arrow tells its row
-        return None if b"\r" in found.text else self._requoting.requoted(found, len(rows))
+            return None  # a lone surrogate: Arrow's path reports its row
+        return None if b"\r" in found.text else self._requoter.requote(found, len(rows))
 
     def _found(self, rows: Sequence[Row], nulls: int) -> Fields:
         if not self._has_empty:
-            found = self._requoting.fields(self._written(rows))
+            found = self._requoter.fields(self._written(rows))
             if len(found.outside(found.empty())) == nulls:
                 return found
             self._has_empty = True
         text = self._written([[self._empty if v == "" else v for v in row] for row in rows])
-        return self._requoting.fields(text.replace(self._empty.encode(), b'""'))
+        return self._requoter.fields(text.replace(self._empty.encode(), b'""'))
 
     def _written(self, rows: Sequence[Row]) -> bytes:
         target = io.StringIO(newline="")

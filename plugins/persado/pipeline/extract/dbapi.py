@@ -1,4 +1,4 @@
-"""Read any DB-API connection, by ``fetchmany``, and through a cursor on the server's side where the driver has one."""
+"""Read any DB-API connection with ``fetchmany``, through a server-side cursor if the driver has one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from persado.pipeline.rows.rows import BATCH_BYTES, BATCH_ROWS, ONE_SELECT, Resu
 FIRST_ROWS = 1_000
 
 MakeColumn = Callable[[int, Sequence[Any], int, pa.DataType | None], pa.Array]
-"""Holds one batch of a column: its position, the values, the first row's number, the type of the batch before."""
+"""Creates the array of one batch of a column from its position, values, first row number and previous type."""
 
 
 @contextmanager
@@ -28,8 +28,8 @@ def read(connection: Any, sql: str, nan_text: str | None) -> Iterator[Result]:
     Run a query.
 
     :param connection: an open DB-API connection
-    :param sql: one statement that gives rows
-    :param nan_text: the text of NaN and the infinities, where a column has to become text at once; None refuses them
+    :param sql: one statement that returns rows
+    :param nan_text: the text for NaN and infinities in a column that is read as text; None refuses them
     """
     with executed(connection, sql) as (cursor, columns):
 
@@ -42,11 +42,11 @@ def read(connection: Any, sql: str, nan_text: str | None) -> Iterator[Result]:
 @contextmanager
 def executed(connection: Any, sql: str) -> Iterator[tuple[Any, tuple[str, ...]]]:
     """
-    Run a query; one in SQLite cannot change anything.
+    Run a query; on SQLite it is read-only.
 
     :param connection: an open DB-API connection
-    :param sql: one statement that gives rows
-    :return: the cursor, and the names of the columns
+    :param sql: one statement that returns rows
+    :return: the cursor and the column names
     """
     dialect = _dialect_of(connection)
     with closing(translating(partial(open_cursor, connection), "prepare")) as cursor:
@@ -59,7 +59,7 @@ def executed(connection: Any, sql: str) -> Iterator[tuple[Any, tuple[str, ...]]]
 
 
 def open_cursor(connection: Any) -> Any:
-    """Open a cursor: on the server's side where the driver's usual one would fetch the whole result at once."""
+    """Open a cursor: a server-side one if the driver's default cursor would fetch the whole result at once."""
     return _dialect_of(connection).open_cursor(connection)
 
 
@@ -71,12 +71,12 @@ def driver_of(connection: Any) -> str:
 @dataclass(frozen=True, kw_only=True)
 class _Dialect:
     """
-    What a driver needs to be done differently.
+    The peculiarities of a driver.
 
     :param open_cursor: opens a cursor that does not fetch the whole result at once
     :param before: prepares a cursor for a query
-    :param phase: what an error speaks of when the query is executed
-    :param after: has the cursor know its columns
+    :param phase: the phase of errors from ``execute``
+    :param after: makes the cursor's column names available
     """
 
     open_cursor: Callable[[Any], Any] = lambda connection: connection.cursor()
@@ -88,13 +88,14 @@ class _Dialect:
 def _prepare_sqlite(cursor: Any, sql: str) -> None:
     cursor.row_factory = None
     cursor.execute("PRAGMA query_only = ON")
-    # SQLite begins to run a query while it prepares it; prepared alone, it speaks of nothing but the query.
+    # ``execute`` already starts the query, so its errors may contain values. EXPLAIN only prepares it: its errors are
+    # about the query alone.
     cursor.execute(f"EXPLAIN {sql}")
 
 
 def _open_named_cursor(connection: Any) -> Any:
     if connection.autocommit:
-        connection.autocommit = False  # such a cursor lives in a transaction
+        connection.autocommit = False  # a named cursor needs a transaction
     return connection.cursor(name="persado_delivery")
 
 
@@ -109,7 +110,7 @@ def _dialect_of(connection: Any) -> _Dialect:
 _ORDINARY = _Dialect()
 _DIALECTS = {
     "sqlite3": _Dialect(before=_prepare_sqlite, phase="run"),
-    # psycopg2 asks the server for the columns with the first rows only.
+    # psycopg2 learns the columns only when it fetches.
     "psycopg2": _Dialect(open_cursor=_open_named_cursor, after=lambda cursor: cursor.fetchmany(0)),
     "MySQLdb": _Dialect(open_cursor=_open_unbuffered_cursor),
     "pymysql": _Dialect(open_cursor=_open_unbuffered_cursor),
@@ -122,10 +123,8 @@ def fetch(
     """
     Fetch the rows of an executed query.
 
-    :param cursor: the cursor
-    :param columns: the names of the columns
-    :param make: holds one batch of a column
-    :param known: the types of the columns, where the database tells them; then also an empty result has its types
+    :param make: creates the array of one batch of a column
+    :param known: the column types, if the database reports them; an empty result then has its types as well
     """
     types = list(known or [None] * len(columns))
     first_row = 1
@@ -145,16 +144,11 @@ def fetch(
 
 
 class Sizes:
-    """How many rows to fetch at once: fewer where values are large."""
+    """The number of rows to fetch at once: fewer if values are large."""
 
     def __init__(self) -> None:
         self.wanted = FIRST_ROWS
 
     def learn(self, rows: int, size: int) -> None:
-        """
-        Learn from a batch.
-
-        :param rows: how many rows it had
-        :param size: their bytes
-        """
+        """Adapt to a batch of this many rows and bytes."""
         self.wanted = max(1, min(BATCH_ROWS, BATCH_BYTES * rows // (size + 1)))

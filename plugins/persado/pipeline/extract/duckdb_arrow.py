@@ -1,9 +1,9 @@
 """
 Read DuckDB through its Arrow stream.
 
-Some types would lose something on the way into Arrow (in DuckDB 2.0: 128-bit integers overflow, a time loses its
-zone, intervals end after 292 years). An SQL expression turns those into what Arrow holds exactly, however deep they
-lie in lists and structs.
+Some types are not exported exactly (in DuckDB 2.0, 128-bit integers overflow, a time loses its zone, and intervals
+are limited to 292 years). An SQL expression converts those to types that Arrow holds exactly, at any depth inside lists
+and structs.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from persado.errors import ConfigurationError
 from persado.pipeline.extract.query_errors import translating
 from persado.pipeline.rows.rows import BATCH_ROWS, ONE_SELECT, Result
 
-# In these, @ is the value. Numbers become the columns' MIXED type; so do JSON documents inside others, which are no
-# JSON strings either. The pieces of an interval are those of arrow_kernels.INTERVAL.
+# @ stands for the value. Numbers become columns.MIXED; so do JSON documents inside other values, because they must not
+# become JSON strings either. The fields of an interval are those of arrow_kernels.INTERVAL.
 _NUMBER = "CASE WHEN @ IS NOT NULL THEN {'text': CAST(@ AS VARCHAR), 'number': true} END"
 _JSON = "CASE WHEN @ IS NOT NULL THEN {'text': CAST(CAST(@ AS JSON) AS VARCHAR), 'number': true} END"
 _TEXT = "CAST(@ AS VARCHAR)"
@@ -44,7 +44,7 @@ _EXACT = {
 }
 _EXACT_INSIDE = _EXACT | {"variant": _JSON, "json": _JSON}
 
-# They would give other Arrow types.
+# These would change the Arrow types.
 _ARROW_SETTINGS = (
     "arrow_large_buffer_size",
     "arrow_lossless_conversion",
@@ -59,7 +59,7 @@ def read(connection: Any, sql: str, _nan_text: str | None) -> Iterator[Result]:
     Run a query.
 
     :param connection: an open DuckDB connection
-    :param sql: one statement that gives rows
+    :param sql: one statement that returns rows
     """
     relation = translating(lambda: _relation(connection, sql), "prepare")
     names = tuple(relation.columns)
@@ -77,24 +77,24 @@ def read(connection: Any, sql: str, _nan_text: str | None) -> Iterator[Result]:
 
 def _relation(connection: Any, sql: str) -> Any:
     statements = connection.extract_statements(sql)
-    if len(statements) != 1 or not _gives_rows(statements[0]):
+    if len(statements) != 1 or not _returns_rows(statements[0]):
         raise ConfigurationError(ONE_SELECT)
-    # Left to itself, DuckDB takes an unknown table's name for a variable of this program.
+    # By default, DuckDB looks up an unknown table name among this program's Python variables.
     connection.execute("SET python_enable_replacements = false")
     for setting in _ARROW_SETTINGS:
         connection.execute(f"RESET {setting}")
     return connection.sql(sql)
 
 
-def _gives_rows(statement: Any) -> bool:
-    # PIVOT is several statements inside.
+def _returns_rows(statement: Any) -> bool:
+    # PIVOT has the statement type MULTI.
     return statement.type.name == "MULTI" or [kind.name for kind in statement.expected_result_type] == ["QUERY_RESULT"]
 
 
 def _batches(relation: Any, names: Sequence[str]) -> Generator[pa.RecordBatch]:
     with translating(lambda: relation.to_arrow_reader(BATCH_ROWS), "run") as reader:
         batch = translating(lambda: next(reader, None), "run")
-        if batch is None:  # an empty result has its types, too
+        if batch is None:  # an empty result keeps its types
             batch = pa.RecordBatch.from_arrays([pa.nulls(0, type_) for type_ in reader.schema.types], names=list(names))
         while batch is not None:
             yield batch.rename_columns(list(names))
@@ -109,11 +109,7 @@ def _top_level(name: str, type_: Any, value: str) -> str | None:
 
 
 def _exact(type_: Any, value: str, depth: int = 0) -> str | None:
-    """
-    Give the SQL expression that Arrow holds exactly.
-
-    :return: None if Arrow holds the value itself exactly
-    """
+    """Return an SQL expression that Arrow holds exactly, or None if it holds the value itself exactly."""
     kind = "json" if str(type_) == "JSON" else type_.id
     if kind in _NESTED:
         return _NESTED[kind](type_, value, depth + 1)
@@ -131,7 +127,7 @@ def _struct(type_: Any, value: str, depth: int) -> str | None:
     members = [(name, member, _exact(child, member, depth)) for name, member, child in found]
     if not any(exact for _, _, exact in members):
         return None
-    # A tuple has no names; Arrow calls its members so.
+    # The members of a tuple have no names; use Arrow's.
     fields = ", ".join(
         f"{_quoted(name or f'element{at}')} := {exact or member}" for at, (name, member, exact) in enumerate(members, 1)
     )
@@ -145,7 +141,7 @@ def _map(type_: Any, value: str, depth: int) -> str | None:
     if not key and not item:
         return None
     if key:
-        key = f"CAST({entry}.key AS VARCHAR)"  # a key is text anyway
+        key = f"CAST({entry}.key AS VARCHAR)"  # a JSON key is always text
     pair = f"{{'key': {key or f'{entry}.key'}, 'value': {item or f'{entry}.value'}}}"
     return f"map_from_entries(list_transform(map_entries({value}), lambda {entry}: {pair}))"
 
@@ -153,9 +149,7 @@ def _map(type_: Any, value: str, depth: int) -> str | None:
 def _union(type_: Any, value: str, depth: int) -> None:
     for _, child in type_.children:
         if _exact(child, value, depth):
-            raise ConfigurationError(
-                f"a value of type {type_} has no text of its own; cast the column to text in the query"
-            )
+            raise ConfigurationError(f"a value of type {type_} has no text form; cast the column to text in the query")
 
 
 def _quoted(name: str) -> str:

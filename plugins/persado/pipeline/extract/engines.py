@@ -1,9 +1,9 @@
 """
-The engines: which driver is read in which way. Another engine is another module and another row in :data:`ENGINES`.
+The engines: how each driver is read. To add an engine, add a module and a row in :data:`ENGINES`.
 
-Every engine gives rows as Arrow record batches, in flat memory. Some also write finished text themselves, so that
-neither a Python object nor an Arrow array is made of a value. That text is what extract, select and format give one
-after the other, byte for byte; the way taken is in the receipt.
+Every engine yields Arrow record batches in bounded memory. Some also write the finished text themselves, without a
+Python object or an Arrow array for each value. That text equals the text formatted from the record batches, byte for
+byte. The receipt records which way was taken.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from persado.settings.models.effective import Settings
 @dataclass(frozen=True, kw_only=True)
 class Engine:
     """
-    A kind of driver, and how it is read.
+    A kind of driver, and how to read it.
 
-    :param recognises: whether an open connection is of this kind
-    :param read: runs a query and gives its rows; takes the connection, the query and the text of NaN
-    :param read_by: the name of this way in the receipt
-    :param text: how it writes finished text itself; None if it cannot
+    :param recognises: returns whether an open connection belongs to this engine
+    :param read: runs a query and returns its rows; takes the connection, the query and the text for NaN
+    :param read_by: the name of this engine in the receipt
+    :param text: writes finished text; None if the engine cannot
     """
 
     recognises: Callable[[Any], bool]
@@ -42,14 +42,14 @@ def _driver(*names: str) -> Callable[[Any], bool]:
     return lambda connection: dbapi.driver_of(connection) in names
 
 
-# The first that recognises a connection reads it. None of the modules may import a driver at its top: only those that
-# are used have to be installed.
+# The first engine that recognises a connection reads it. The modules must not import a driver at module level, because
+# only the drivers in use have to be installed.
 ENGINES: tuple[Engine, ...] = (
     Engine(
         recognises=_driver("psycopg"),
         read=postgres_cursor.read,
         read_by="postgres-cursor",
-        text=TextWriter(write=postgres_copy.copied, read_by="postgres-copy", honoured=postgres_copy.HONOURED),
+        text=TextWriter(write=postgres_copy.copy_text, read_by="postgres-copy", honoured=postgres_copy.HONOURED),
     ),
     Engine(recognises=_driver("duckdb", "_duckdb"), read=duckdb_arrow.read, read_by="duckdb-arrow"),
     Engine(recognises=arrow.returns_arrow, read=arrow.read, read_by="arrow"),
@@ -63,24 +63,20 @@ ENGINES: tuple[Engine, ...] = (
 
 
 def engine_of(connection: Any) -> Engine:
-    """
-    Return the engine that reads a connection.
-
-    :param connection: an open DB-API connection
-    """
+    """Return the engine that reads an open DB-API connection."""
     return next(engine for engine in ENGINES if engine.recognises(connection))
 
 
 @contextmanager
 def extract(connection: Any, sql: str, *, nan_text: str | None = None) -> Iterator[Rows]:
     """
-    Run a query and give its rows.
+    Run a query and yield its rows.
 
     :param connection: an open DB-API connection
-    :param sql: one statement that gives rows
-    :param nan_text: the text of NaN and the infinities, where a column has to become text at once; None refuses them
-    :raises ConfigurationError: for a query that the database refuses, that gives no columns, or two of one name
-    :raises TransientError: where the database was out of reach or busy
+    :param sql: one statement that returns rows
+    :param nan_text: the text for NaN and infinities in a column that is read as text; None refuses them
+    :raises ConfigurationError: if the database rejects the query, or its result has no columns or duplicate names
+    :raises TransientError: if the database is unreachable or busy
     """
     engine = engine_of(connection)
     with engine.read(connection, sql, nan_text) as (columns, batches):
@@ -94,8 +90,8 @@ class FormattedText:
     A query's result as text.
 
     :param headers: the names of the columns that are sent
-    :param blocks: in order, (number of the part from 1, rows in the block, text); a part begins with its header as a
-        block without rows, so that an empty result still has one part. To be read once, while the connection is open
+    :param blocks: in order, (part number from 1, rows in the block, text). A part starts with its header as a block
+        of 0 rows, so an empty result still has one part. Can be read once, while the connection is open
     :param read_by: how the rows were read, for the receipt
     """
 
@@ -107,16 +103,15 @@ class FormattedText:
 @contextmanager
 def formatted_text(connection: Any, sql: str, row_spec: RowSpec, settings: Settings) -> Iterator[FormattedText]:
     """
-    Run a query and give its rows as text: the source that a streamed delivery reads.
+    Run a query and yield its rows as text, for a streamed delivery.
 
     :param connection: an open DB-API connection
-    :param sql: one statement that gives rows
-    :param row_spec: what the data template says about rows
-    :param settings: how they are written
-    :raises ConfigurationError: for a query that the database refuses, a column that is not there, or a value that has
-        no text
-    :raises RejectedError: once all rows are read, if they break the contract
-    :raises TransientError: where the database was out of reach or busy
+    :param sql: one statement that returns rows
+    :param row_spec: the row rules of the data template
+    :param settings: how to write the rows
+    :raises ConfigurationError: if the database rejects the query, a column is missing, or a value has no text form
+    :raises RejectedError: after the last row, if rows break the contract
+    :raises TransientError: if the database is unreachable or busy
     """
     with formatted_directly(connection, sql, row_spec, settings) as text:
         if text is not None:
@@ -132,11 +127,11 @@ def formatted_directly(
     connection: Any, sql: str, row_spec: RowSpec, settings: Settings
 ) -> Iterator[FormattedText | None]:
     """
-    Run a query and have the engine write the text itself, without Arrow in between.
+    Run a query and let the engine write the text itself, without Arrow.
 
-    It takes what :func:`formatted_text` takes.
+    The parameters are those of :func:`formatted_text`.
 
-    :return: None where the engine cannot write exactly that text; nothing was read then
+    :return: None if the engine cannot write exactly that text; no row has been read then
     """
     writer = engine_of(connection).text
     if writer is None or not writer.honours(settings):

@@ -1,7 +1,7 @@
 """
-Let PostgreSQL format the rows: COPY writes the text, and no Python object is made of a value.
+Let PostgreSQL format the rows with COPY, without a Python object for each value.
 
-Where a setting or a type has no exact counterpart there, the rows take the way through Arrow instead.
+If a setting or a type has no exact counterpart in PostgreSQL, the rows go through Arrow instead.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 from persado.errors import TransientError
 from persado.pipeline.extract.postgres_cursor import described, prepared
-from persado.pipeline.extract.postgres_text import RARE, Expression, Marks, expressions, literal, relieved
+from persado.pipeline.extract.postgres_text import RARE, Expression, Marks, expressions, literal, share_marks
 from persado.pipeline.extract.query_errors import translating
 from persado.pipeline.extract.text_writer import Honoured, Text, any_value, one_of
 from persado.pipeline.format.delimited import header
-from persado.pipeline.format.requote import Requoting, is_findable, is_null_distinct
+from persado.pipeline.format.requote import Requoter, is_findable, is_null_distinct
 from persado.pipeline.format.split import Block
 from persado.pipeline.rows.contract import ContractCheck
 from persado.pipeline.rows.projection import source_positions
@@ -43,31 +43,31 @@ HONOURED: Honoured = {
     "file_format": one_of("csv", "tsv", "psv", "custom"),
     "delimiter": _is_findable,
     "escape_character": _is_findable,
-    "allow_unescaped": any_value,  # means something in quote mode none only
+    "allow_unescaped": any_value,  # only used in quote mode none
     "header": any_value,
-    "null_text": any_value,  # as long as is_null_distinct
+    "null_text": any_value,  # copy_text checks is_null_distinct
     "nan_text": any_value,
     "row_number": any_value,
     "split": lambda split: split is None or split.rows is not None,
 }
 
-_CACHED = 1 << 17  # about how many bytes are requoted at once
-_AT_ONCE = 64  # after how many rows their size is checked
-_LARGE = _CACHED // _AT_ONCE  # unless one of them is larger than this
+_BLOCK_BYTES = 1 << 17  # the approximate size of a block; fits into the processor's cache
+_ROWS_PER_CHECK = 64  # check the size of the block after this many rows
+_LARGE_ROW = _BLOCK_BYTES // _ROWS_PER_CHECK  # or at once after a row larger than this
 
 _NO_CONTRACT = Contract.model_construct(columns=())
 
 
 @contextmanager
-def copied(connection: Any, sql: str, row_spec: RowSpec, settings: Settings) -> Iterator[Text | None]:
+def copy_text(connection: Any, sql: str, row_spec: RowSpec, settings: Settings) -> Iterator[Text | None]:
     """
-    Run a query.
+    Run a query and write its rows.
 
     :param connection: an open psycopg connection
-    :param sql: one statement that gives rows
-    :param row_spec: what the data template says about rows
-    :param settings: how they are written; :data:`HONOURED`
-    :return: None where COPY cannot give exactly the text that the settings ask for
+    :param sql: one statement that returns rows
+    :param row_spec: the row rules of the data template
+    :param settings: how to write the rows; must satisfy :data:`HONOURED`
+    :return: None if COPY cannot write exactly the text that the settings ask for
     """
     if row_spec.transform or not is_null_distinct(settings):
         yield None
@@ -80,15 +80,15 @@ def copied(connection: Any, sql: str, row_spec: RowSpec, settings: Settings) -> 
         if plan is None or not _is_accepted(connection, plan.copy(" LIMIT 0")):
             yield None
             return
-        with connection.transaction(), _cancelling(connection), connection.cursor().copy(plan.copy()) as copy:
+        with connection.transaction(), _cancel_on_signal(connection), connection.cursor().copy(plan.copy()) as copy:
             yield plan.headers, _blocks(copy, plan, settings)
             if connection.pgconn.transaction_status == TransactionStatus.ACTIVE:
-                raise Rollback  # nobody wants the rest
+                raise Rollback  # the reader stopped early
 
 
 @dataclass(frozen=True)
 class _Plan:
-    """What is asked of the server, and what its answer means."""
+    """The COPY statement to run, and how to interpret its output."""
 
     headers: tuple[str, ...]
     names: tuple[str, ...]
@@ -110,7 +110,7 @@ def _plan(connection: Any, sql: str, row_spec: RowSpec, settings: Settings) -> _
     names, oids = zip(*described(connection, sql), strict=True)
     marks = Marks()
     found = expressions(connection, oids, marks, settings.nan_text)
-    if found is None or len(set(names)) < len(names):  # the way through Arrow says what is wrong
+    if found is None or len(set(names)) < len(names):  # the path through Arrow reports duplicate names
         return None
     if columns is None:
         headers, sent = names, found
@@ -122,25 +122,25 @@ def _plan(connection: Any, sql: str, row_spec: RowSpec, settings: Settings) -> _
             for column, position in zip(columns, positions, strict=True)
         ]
     check = ContractCheck(row_spec.contract or _NO_CONTRACT, headers)
-    sent = list(sent) if row_spec.contract else relieved(sent)
+    sent = list(sent) if row_spec.contract else share_marks(sent)
     for number, (_, pattern, position) in enumerate(check.rules()):
-        if not sent[position].casts:
+        if not sent[position].cast:
             return None
-        sent[position] = marks.judged(sent[position], number, pattern)
+        sent[position] = marks.mark_broken(sent[position], number, pattern)
     if settings.row_number:
         sent = [Expression("row_number() OVER ()", number=True), *sent]
     if settings.quote_mode == "all":
         null = literal(settings.null_text)
         sent = [Expression(f"CASE WHEN {e.sql} IS NULL THEN {null} ELSE concat({e.sql}) END") for e in sent]
     select = ", ".join(f"{e.sql} AS s{number}" for number, e in enumerate(sent))
-    given = ", ".join(f"c{number}" for number in range(len(names)))
-    # OFFSET 0 lets the server compute each column once, however often its expression names it. A query may end with
-    # a semicolon, or with a comment that takes its whole line.
+    columns_sql = ", ".join(f"c{number}" for number in range(len(names)))
+    # OFFSET 0 makes the server compute each column once, even if its expression uses it several times. The query may
+    # end with a semicolon, or with a line comment.
     query = sql.rstrip().rstrip(";")
     return _Plan(
         headers,
         names,
-        f"SELECT {select} FROM (SELECT * FROM (\n{query}\n) AS query ({given}) OFFSET 0) AS query",  # noqa: S608 - the query is what is asked for
+        f"SELECT {select} FROM (SELECT * FROM (\n{query}\n) AS query ({columns_sql}) OFFSET 0) AS query",  # noqa: S608 - the query is the user's own
         _options(sent, settings),
         marks,
         check,
@@ -171,7 +171,7 @@ def _options(sent: Sequence[Expression], settings: Settings) -> str:
 
 
 def _is_accepted(connection: Any, statement: bytes) -> bool:
-    """Try a statement without rows: other servers that speak PostgreSQL's language may lack something."""
+    """Try the statement without rows: servers that only speak PostgreSQL's protocol may not support all of it."""
     from psycopg import Error
 
     try:
@@ -183,60 +183,59 @@ def _is_accepted(connection: Any, statement: bytes) -> bool:
 
 def _blocks(copy: psycopg.Copy, plan: _Plan, settings: Settings) -> Iterator[Block]:
     head = header(plan.headers, settings)
-    requoting = Requoting(settings)
-    rows_a_part = left = settings.split.rows if settings.split else None
-    part, seen, announced = 1, 0, None
+    requoter = Requoter(settings)
+    rows_per_part = left = settings.split.rows if settings.split else None
+    part, received, reported = 1, 0, None
     yield part, 0, head
-    while announced is None:
-        text, rows, announced = translating(partial(_received, copy, left or rows_a_part), "run")
+    while reported is None:
+        text, rows, reported = translating(partial(_receive, copy, left or rows_per_part), "run")
         if not rows:
             continue
         if left == 0:
-            part, left = part + 1, rows_a_part
+            part, left = part + 1, rows_per_part
             yield part, 0, head
-        text = plan.marks.resolved(text, plan.names, seen + 1, plan.broken)
-        yield part, rows, requoting.requoted(requoting.fields(text), rows)
-        seen += rows
+        text = plan.marks.resolve(text, plan.names, received + 1, plan.broken)
+        yield part, rows, requoter.requote(requoter.fields(text), rows)
+        received += rows
         left = None if left is None else left - rows
-    if seen != announced:
-        raise TransientError(f"PostgreSQL announced {announced} rows and sent {seen}; run the delivery again")
+    if received != reported:
+        raise TransientError(f"PostgreSQL reported {reported} rows but sent {received}; run the delivery again")
     plan.check.finish()
 
 
-def _received(copy: psycopg.Copy, most: int | None) -> tuple[bytes, int, int | None]:
+def _receive(copy: psycopg.Copy, max_rows: int | None) -> tuple[bytes, int, int | None]:
     """
-    Receive the next rows: the server sends each in a message of its own.
+    Receive the next rows; the server sends each in a separate message.
 
-    psycopg's own loop costs more for a row than PostgreSQL needs to make it, and messages that are kept keep Python's
+    psycopg's loop takes longer per row than PostgreSQL needs to produce it, and a list of messages would keep Python's
     garbage collector busy.
 
-    :param most: so many rows at most
-    :return: the text, its rows, and at the end how many there were in all
+    :return: the text, the number of its rows and, at the end, the total that the server reports
     """
     connection = copy.connection.pgconn
     messages = map(connection.get_copy_data, repeat(1))
     text, rows = io.BytesIO(), 0
     while True:
-        taken = _AT_ONCE if most is None else min(_AT_ONCE, most - rows)
+        taken = _ROWS_PER_CHECK if max_rows is None else min(_ROWS_PER_CHECK, max_rows - rows)
         for before, (length, line) in enumerate(islice(messages, taken)):
             if length <= 0:
                 taken = before
                 break
             text.write(line)
-            if length > _LARGE:
+            if length > _LARGE_ROW:
                 taken = before + 1
                 break
         rows += taken
         if length < 0:
             return text.getvalue(), rows, _end(connection)
-        if text.tell() >= _CACHED or rows == most:
+        if text.tell() >= _BLOCK_BYTES or rows == max_rows:
             return text.getvalue(), rows, None
         if not length:
             _wait(connection)
 
 
 def _wait(connection: Any) -> None:
-    """Wait for what the server sends next."""
+    """Wait until the server sends more."""
     poll = select.poll()
     poll.register(connection.socket, select.POLLIN)
     poll.poll()
@@ -244,8 +243,8 @@ def _wait(connection: Any) -> None:
 
 
 @contextmanager
-def _cancelling(connection: Any) -> Iterator[None]:
-    """End the query on the server, too, where a signal ends the wait for its first rows."""
+def _cancel_on_signal(connection: Any) -> Iterator[None]:
+    """Cancel the query on the server if a signal interrupts the wait for its first rows."""
     try:
         yield
     except BaseException as error:
@@ -255,7 +254,7 @@ def _cancelling(connection: Any) -> Iterator[None]:
 
 
 def _end(connection: Any) -> int:
-    """Take the result of the whole, whatever it is, so that the connection can be used again."""
+    """Fetch the final result, so that the connection can be used again, and return its number of rows."""
     from psycopg.errors import error_from_result
     from psycopg.pq import ExecStatus
 

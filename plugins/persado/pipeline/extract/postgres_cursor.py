@@ -1,4 +1,4 @@
-"""Read PostgreSQL through a server-side cursor: a client-side one would hold the whole result in memory."""
+"""Read PostgreSQL through a server-side cursor; a client-side cursor would hold the whole result in memory."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from persado.pipeline.rows.rows import ONE_SELECT, Result
 if TYPE_CHECKING:
     from persado.pipeline.extract.postgres_types import Kind, PostgresTypes
 
-# A role or a database may have changed how the server writes these; the last line says that all rows are wanted.
+# A role or a database may change how the server formats values. The last setting plans for fetching all rows.
 _SESSION = """
 SET client_encoding = 'UTF8';
 SET datestyle = 'ISO';
@@ -46,8 +46,8 @@ def read(connection: Any, sql: str, nan_text: str | None) -> Iterator[Result]:
     Run a query.
 
     :param connection: an open psycopg connection
-    :param sql: one statement that gives rows
-    :param nan_text: the text of NaN and the infinities, where a column has to become text at once; None refuses them
+    :param sql: one statement that returns rows
+    :param nan_text: the text for NaN and infinities in a column that is read as text; None refuses them
     """
     from persado.pipeline.extract.postgres_types import PostgresTypes
 
@@ -58,10 +58,10 @@ def read(connection: Any, sql: str, nan_text: str | None) -> Iterator[Result]:
             columns = tuple(entry.name for entry in entries)
             kinds = [_kind(types, entry) for entry in entries]
             known = [_known(connection, entry) for entry in entries]
-            if not types.learned:
+            if not types.registered:
                 yield columns, fetch(cursor, columns, _maker(columns, kinds, nan_text), known)
                 return
-        # Opened anew, a cursor loads the types that were learned.
+        # A cursor only uses types that were registered before it was opened.
         with closing(_cursor(connection)) as cursor:
             translating(lambda: cursor.execute(sql), "prepare")
             yield columns, fetch(cursor, columns, _maker(columns, kinds, nan_text), known)
@@ -69,7 +69,7 @@ def read(connection: Any, sql: str, nan_text: str | None) -> Iterator[Result]:
 
 @contextmanager
 def prepared(connection: Any) -> Iterator[None]:
-    """Open a transaction, in which alone a cursor lives, and let the server write values in one way."""
+    """Open a transaction, which a server-side cursor needs, and fix how the server formats values."""
     with connection.transaction() if connection.autocommit else nullcontext():
         translating(lambda: connection.execute(_SESSION), "prepare")
         yield
@@ -77,11 +77,11 @@ def prepared(connection: Any) -> Iterator[None]:
 
 def described(connection: Any, sql: str) -> list[tuple[str, int]]:
     """
-    Tell the names and the types of a query's columns, without running it.
+    Return the names and type oids of a query's columns, without running it.
 
-    :param connection: an open psycopg connection, prepared
-    :param sql: one statement that gives rows
-    :raises ConfigurationError: for one that PostgreSQL refuses
+    :param connection: an open psycopg connection, inside :func:`prepared`
+    :param sql: one statement that returns rows
+    :raises ConfigurationError: if PostgreSQL rejects the query
     """
     with closing(_cursor(connection)) as cursor:
         return [(entry.name, entry.type_code) for entry in _described(cursor, sql)]
@@ -89,7 +89,7 @@ def described(connection: Any, sql: str) -> list[tuple[str, int]]:
 
 def _described(cursor: Any, sql: str) -> list[Any]:
     translating(lambda: cursor.execute(sql), "prepare")
-    if cursor.description is None:  # PostgreSQL takes a SELECT without columns
+    if cursor.description is None:  # PostgreSQL accepts a SELECT without columns
         raise ConfigurationError(ONE_SELECT)
     return list(cursor.description)
 
@@ -108,9 +108,9 @@ def _kind(types: PostgresTypes, entry: Any) -> Kind | None:
 
 
 def _known(connection: Any, entry: Any) -> pa.DataType | None:
-    """Tell the type of a column that may hold nothing but NULL, or nothing at all."""
+    """Return the Arrow type for a column that may hold only NULL, or no rows."""
     info = connection.adapters.types.get(entry.type_code)
-    if info is None or info.oid != entry.type_code:  # a type of the user's own, or an array
+    if info is None or info.oid != entry.type_code:  # a user-defined type, or an array
         return None
     if info.name == "numeric":
         return pa.decimal256(76, max(0, entry.scale or 0))
@@ -122,9 +122,9 @@ def _maker(columns: Sequence[str], kinds: Sequence[Kind | None], nan_text: str |
         name, kind = columns[position], kinds[position]
         if kind is None or not any(value is not None for value in values):
             return column(values, name=name, first_row=first_row, nan_text=nan_text, previous=previous)
-        if kind.whole and previous != MIXED:
-            with suppress(pa.ArrowInvalid):  # what is rare goes the slow way, which can tell the row
-                return kind.whole(pa.array(values, pa.string()))
+        if kind.convert_column and previous != MIXED:
+            with suppress(pa.ArrowInvalid):  # rare values take the slow path, which can report the row
+                return kind.convert_column(pa.array(values, pa.string()))
 
         def rule(value: Any) -> str | None:
             return None if value is None else text(kind.convert(value), nan_text)

@@ -1,4 +1,4 @@
-"""PostgreSQL's ranges as text: in the form that PostgreSQL reads, the bounds as values have them everywhere."""
+"""Format PostgreSQL's ranges as text: in PostgreSQL's form, with bounds formatted like all other values."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _NEEDS_QUOTES = re.compile(r'[\s"\\()\[\],]|\A\Z')
 
 def range_text(convert: Callable[[Any], Any]) -> Callable[[Range[Any]], str]:
     """
-    Give what makes a range into text: ``[2026-01-01,2026-02-01)``.
+    Return a function that formats a range: ``[2026-01-01,2026-02-01)``.
 
-    :param convert: makes a bound, as psycopg gives it, into what :func:`persado.pipeline.format.text.text` takes
+    :param convert: converts a bound from psycopg for :func:`persado.pipeline.format.text.text`
     """
 
     def bound(value: Any) -> str:
@@ -26,19 +26,15 @@ def range_text(convert: Callable[[Any], Any]) -> Callable[[Range[Any]], str]:
             return found
         return '"' + re.sub(r'(["\\])', r"\1\1", found) + '"'
 
-    def written(value: Range[Any]) -> str:
+    def format_range(value: Range[Any]) -> str:
         if value.isempty:
             return "empty"
         opening, closing = "[" if value.lower_inc else "(", "]" if value.upper_inc else ")"
         return f"{opening}{bound(value.lower)},{bound(value.upper)}{closing}"
 
-    return written
+    return format_range
 
 
-def multirange_text(written: Callable[[Range[Any]], str]) -> Callable[[Iterable[Range[Any]]], str]:
-    """
-    Give what makes several ranges into text: ``{[1,3),[5,7)}``.
-
-    :param written: makes one into text
-    """
-    return lambda ranges: "{" + ",".join(map(written, ranges)) + "}"
+def multirange_text(format_range: Callable[[Range[Any]], str]) -> Callable[[Iterable[Range[Any]]], str]:
+    """Return a function that formats a multirange: ``{[1,3),[5,7)}``."""
+    return lambda ranges: "{" + ",".join(map(format_range, ranges)) + "}"

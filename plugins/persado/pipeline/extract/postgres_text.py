@@ -1,8 +1,8 @@
 """
-SQL that gives a PostgreSQL value the text of :mod:`persado.pipeline.format.text`.
+SQL that formats PostgreSQL values like :mod:`persado.pipeline.format.text`.
 
-What SQL cannot say exactly it marks: floats that PostgreSQL writes with an exponent, dates outside of the calendar,
-NaN. A mark begins and ends with a text that nobody can guess, so that no value can look like one.
+Where SQL cannot produce the exact text, it writes a mark instead: for floats that PostgreSQL writes with an exponent,
+dates outside the calendar, and NaN. A mark begins and ends with a random text, so that no value can look like one.
 """
 
 from __future__ import annotations
@@ -22,48 +22,47 @@ RARE = "\x02"
 
 _ODD_YEAR, _NAN, _FLOAT, _BROKEN = "y", "n", "f", "b"
 
-
 OnBroken = Callable[[int, int], None]
-"""Told the number of the rule and of the row where a value is not what is expected."""
+"""Called with the number of the broken rule and the number of the row."""
 
 
 @dataclass(frozen=True)
 class Expression:
     """
-    How a column is written.
+    The SQL of a column.
 
-    :param sql: gives the text
-    :param number: whether its values are numbers
-    :param casts: makes it a text of SQL, whatever its type; empty where nothing does
-    :param carries: whether it is a text, in whose place a mark can stand
-    :param alone: the column itself, where COPY writes the same text as long as ``odd`` is not true
-    :param odd: when there is no text
-    :param mark: the mark for that
+    :param sql: yields the text of the value
+    :param number: whether the values are numbers
+    :param cast: casts ``sql`` to SQL's type text; empty if no cast keeps the value
+    :param carries_marks: whether the column is text, so that a mark may replace its value
+    :param bare: the column without a cast; COPY writes the same text for it unless ``odd`` is true
+    :param odd: the condition under which the value has no text form
+    :param mark: the mark for such a value
     """
 
     sql: str
     number: bool = False
-    casts: str = "::text"
-    carries: bool = False
-    alone: str = ""
+    cast: str = "::text"
+    carries_marks: bool = False
+    bare: str = ""
     odd: str = ""
     mark: str = ""
 
     @property
     def text(self) -> str:
-        """The same as a text of SQL."""
-        return f"({self.sql}){self.casts}"
+        """The value as SQL's type text."""
+        return f"({self.sql}){self.cast}"
 
 
 def expressions(connection: Any, oids: Sequence[int], marks: Marks, nan_text: str | None) -> list[Expression] | None:
     """
-    Give the SQL for each column of a query, which are called c0, c1 and so on.
+    Return the SQL for the columns c0, c1, … of a query.
 
     :param connection: an open psycopg connection
-    :param oids: the columns' types
-    :param marks: of this delivery
-    :param nan_text: the text of NaN and the infinities; None refuses them
-    :return: None where SQL has no exact text for one of the types
+    :param oids: the types of the columns
+    :param marks: the marks of this delivery
+    :param nan_text: the text for NaN and infinities; None refuses them
+    :return: None if SQL has no exact text for one of the types
     """
     from psycopg.rows import tuple_row
 
@@ -71,7 +70,7 @@ def expressions(connection: Any, oids: Sequence[int], marks: Marks, nan_text: st
         types = dict(cursor.execute(_CATALOGUE, [list(oids)]).fetchall())
     templates = [_TEMPLATES.get(types[oid]) for oid in oids]
     if connection.info.parameter_status("server_encoding") == "SQL_ASCII" or not all(templates):
-        return None  # such a server lets through what is no UTF-8
+        return None  # SQL_ASCII: the server does not check that text is valid UTF-8
     found = []
     for position, (oid, template) in enumerate(zip(oids, templates, strict=True)):
         type_, column = types[oid], partial(_filled, position=position, marks=marks, nan_text=nan_text)
@@ -79,30 +78,30 @@ def expressions(connection: Any, oids: Sequence[int], marks: Marks, nan_text: st
             Expression(
                 column(template or ""),
                 number=type_ in _NUMBERS,
-                casts="" if type_ == "bpchar" else "::text",  # which would cut the blanks at its end
-                carries=type_ in {"text", "varchar"},
-                **{key: column(sql) for key, sql in _ALONE.get(type_, {}).items() if nan_text is None},
+                cast="" if type_ == "bpchar" else "::text",  # the cast would strip trailing blanks
+                carries_marks=type_ in {"text", "varchar"},
+                **{key: column(sql) for key, sql in _BARE.get(type_, {}).items() if nan_text is None},
             )
         )
     return found
 
 
-def relieved(sent: Sequence[Expression]) -> list[Expression]:
+def share_marks(sent: Sequence[Expression]) -> list[Expression]:
     """
-    Have a column of text carry the marks of those that COPY could write itself: their casts to text cost the most.
+    Let one text column carry the marks of the columns that COPY can write without a cast.
 
-    :param sent: the columns
+    Casting those columns to text would be the most expensive part of the query.
     """
-    alone = [e for e in sent if e.alone]
-    carrier = next((e for e in sent if e.carries), None)
-    if not alone or carrier is None:
+    bare = [e for e in sent if e.bare]
+    carrier = next((e for e in sent if e.carries_marks), None)
+    if not bare or carrier is None:
         return list(sent)
-    marks = " ".join(f"WHEN {e.odd} THEN {e.mark}" for e in alone)
+    marks = " ".join(f"WHEN {e.odd} THEN {e.mark}" for e in bare)
     carrying = replace(carrier, sql=f"CASE {marks} ELSE {carrier.sql} END")
-    return [carrying if e is carrier else replace(e, sql=e.alone) if e.alone else e for e in sent]
+    return [carrying if e is carrier else replace(e, sql=e.bare) if e.bare else e for e in sent]
 
 
-# The base type of a domain; an enum, or a type of an extension that is no array, is "own".
+# Resolves domains to their base types. Enums, and types of extensions that are not arrays, are "own".
 _CATALOGUE = """
 WITH RECURSIVE base (oid, type) AS (
   SELECT oid, oid FROM unnest(%s::oid[]) AS given (oid)
@@ -127,7 +126,7 @@ def _filled(template: str, position: int, marks: Marks, nan_text: str | None) ->
 
 
 def literal(value: str) -> str:
-    """Write a text as SQL, whatever ``standard_conforming_strings`` says."""
+    """Return a text as an SQL literal that does not depend on ``standard_conforming_strings``."""
     return " E'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
@@ -136,24 +135,24 @@ class Marks:
     """
     The marks of one delivery.
 
-    :param edge: what a mark begins and ends with
+    :param edge: the text at both ends of a mark
     """
 
     edge: str = field(default_factory=lambda: RARE + secrets.token_hex(16))
 
     def sql(self, kind: str, position: int, *, end: str | None = None) -> str:
-        """Write a mark as SQL."""
+        """Return a mark as SQL."""
         return literal(f"{self.edge}{kind}{position:04d}{self.edge if end is None else end}")
 
-    def judged(self, value: Expression, number: int, pattern: str) -> Expression:
+    def mark_broken(self, value: Expression, number: int, pattern: str) -> Expression:
         """
-        Mark the values that do not match a pattern.
+        Mark the values that break a rule of the contract.
 
         :param value: the column
-        :param number: the rule's number
-        :param pattern: what the text of a value must match; where it is empty, there must be a value
+        :param number: the number of the rule
+        :param pattern: what the text of a value must match; if empty, the value must not be empty or NULL
         """
-        # PostgreSQL writes the ends of a text in another way than Arrow.
+        # PostgreSQL's regular expressions write the start and end of a text differently than Arrow's.
         wanted = pattern.replace("\\A", "^").replace("\\z", "$")
         broken = (
             f"{value.text} <> '' AND {value.text} !~ {literal(wanted)}"
@@ -162,31 +161,31 @@ class Marks:
         )
         return Expression(f"CASE WHEN {broken} THEN {self.sql(_BROKEN, number)} ELSE {value.text} END", value.number)
 
-    def resolved(self, text: bytes, names: Sequence[str], first_row: int, broken: OnBroken) -> bytes:
+    def resolve(self, text: bytes, names: Sequence[str], first_row: int, on_broken: OnBroken) -> bytes:
         """
-        Put what is meant where a mark is.
+        Replace the marks with the text that they stand for.
 
         :param text: whole rows
         :param names: the names of the query's columns, for errors
         :param first_row: the number of the first row
-        :param broken: told what breaks the contract
-        :raises ConfigurationError: for a value that has no text, with its row and column, never the value
+        :param on_broken: called for each value that breaks the contract
+        :raises ConfigurationError: if a value has no text form; names its row and column, never the value
         """
         edge = self.edge.encode()
-        if edge[:1] not in text or edge not in text:  # one character is found much faster
+        if edge[:1] not in text or edge not in text:  # searching for one character is much faster
             return text
         mark = re.compile(rb"%b([a-z])(\d{4})(.*?)%b" % (edge, edge))
         if any(found[1].decode() != _FLOAT for found in mark.finditer(text)):
             for row, found in _in_rows(text, mark, first_row):
                 if found[1].decode() == _BROKEN:
-                    broken(int(found[2]), row)
+                    on_broken(int(found[2]), row)
                 if problem := _problem(found):
                     raise ConfigurationError(f"row {row}, column {names[int(found[2])]!r}: {problem}")
         return mark.sub(lambda found: _float(found).encode(), text)
 
 
 def _in_rows(text: bytes, mark: re.Pattern[bytes], first_row: int) -> Iterator[tuple[int, re.Match[bytes]]]:
-    """Give each mark with the number of its row: a line break inside of quotes ends none."""
+    """Yield each mark with its row number; a line break inside quotes does not end a row."""
     row, quoted = first_row, False
     for found in re.finditer(rb'"|\n|' + mark.pattern, text):
         if found[0] == b'"':
@@ -214,7 +213,7 @@ _FLOAT_SQL = (
 )
 _NUMERIC = "CASE WHEN scale(@) IS NOT NULL THEN @::text WHEN @ IS NOT NULL THEN {nan} END"
 _DATE = "CASE WHEN @ BETWEEN '0001-01-01' AND '9999-12-31' THEN @::text WHEN @ IS NOT NULL THEN {odd_year} END"
-# PostgreSQL leaves zeros at the end of a fraction out; to pad where there are none would cost most of all.
+# PostgreSQL omits trailing zeros of a fraction. Padding is expensive, so it is done only where zeros are missing.
 _TIMESTAMP = (
     "CASE WHEN @ >= '0001-01-01' AND @ < '10000-01-01' "
     "THEN CASE WHEN @::timestamp(0) = @ OR @::timestamp(5) <> @ THEN @::text ELSE rpad(@::text, 26, '0') END "
@@ -245,8 +244,8 @@ _TEMPLATES = {
     "bytea": "encode(@, 'hex')",
     **dict.fromkeys(("_int2", "_int4", "_int8", "_text", "_varchar", "_bool", "_uuid"), _ARRAY),
 }
-_ALONE = {
-    "numeric": {"alone": "@", "odd": "scale(@) IS NULL AND @ IS NOT NULL", "mark": "{nan}"},
-    "date": {"alone": "@", "odd": "@ NOT BETWEEN '0001-01-01' AND '9999-12-31'", "mark": "{odd_year}"},
+_BARE = {
+    "numeric": {"bare": "@", "odd": "scale(@) IS NULL AND @ IS NOT NULL", "mark": "{nan}"},
+    "date": {"bare": "@", "odd": "@ NOT BETWEEN '0001-01-01' AND '9999-12-31'", "mark": "{odd_year}"},
 }
 _NUMBERS = {"int2", "int4", "int8", "oid", "numeric", "float4", "float8"}

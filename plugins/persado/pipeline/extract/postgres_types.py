@@ -1,8 +1,8 @@
 """
-What PostgreSQL's types become: how psycopg loads them, and which rule of :mod:`persado.pipeline.format.text` is theirs.
+How psycopg loads PostgreSQL's types, and how their values become text.
 
-psycopg would turn a month into 30 days, write JSON anew and stumble over dates that Python does not have. So the
-types that it bends are taken as the server's text.
+psycopg would turn a month into 30 days, reformat JSON and fail on dates that Python cannot represent. These types are
+therefore loaded as the server's text.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ class Kind:
     """
     How a type's values become text.
 
-    :param convert: makes what psycopg gives into what :func:`persado.pipeline.format.text.text` takes
-    :param whole: does a whole column at once; raises ArrowInvalid where it cannot
+    :param convert: converts a value from psycopg for :func:`persado.pipeline.format.text.text`
+    :param convert_column: converts a whole column at once; raises ArrowInvalid if it cannot
     :param number: whether the values are numbers
     """
 
     convert: Callable[[Any], Any]
-    whole: Callable[[pa.Array], pa.Array] | None = None
+    convert_column: Callable[[pa.Array], pa.Array] | None = None
     number: bool = False
 
 
@@ -49,23 +49,23 @@ class PostgresTypes:
     """
     The types of a connection.
 
-    :param connection: an open psycopg connection, whose loaders are changed
+    :param connection: an open psycopg connection; its loaders are changed
     """
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
         self._kinds: dict[int, Kind | None] = {}
-        self.learned = False
+        self.registered = False
         for name in _KINDS:
             connection.adapters.register_loader(name, TextLoader)
 
     def kind(self, oid: int) -> Kind | None:
         """
-        Give what a type becomes.
+        Return how a type's values become text.
 
         :param oid: the type's number in PostgreSQL's catalogue
-        :return: None where psycopg's values are right as they are
-        :raises ConfigurationError: for a type that has no text
+        :return: None if psycopg's values need no conversion
+        :raises ConfigurationError: if the type has no text form
         """
         if oid not in self._kinds:
             self._kinds[oid] = self._find(oid)
@@ -74,7 +74,7 @@ class PostgresTypes:
     def _find(self, oid: int) -> Kind | None:
         info = self._connection.adapters.types.get(oid)
         if info is None:
-            return self._learn(oid)
+            return self._register(oid)
         if info.name == "record":
             raise _no_text(info.name)
         if oid != info.oid:
@@ -86,13 +86,13 @@ class PostgresTypes:
             return Kind(_money(self._one("SELECT scale(0::money::numeric)")[0]), number=True)
         return _KINDS.get(info.name)
 
-    def _learn(self, oid: int) -> Kind | None:
-        """Look a type up that is not PostgreSQL's own, and teach it to psycopg."""
+    def _register(self, oid: int) -> Kind | None:
+        """Find a user-defined type in the catalogue and register it with psycopg."""
         adapters = self._connection.adapters
         name, category, member, base, array, delimiter, names, oids, bound = self._one(_CATALOGUE, oid)
         if category == "M":
             raise _no_text(name)
-        self.learned |= category in "ACDR"
+        self.registered |= category in "ACDR"
         if category == "A":
             kind = self._array_of(member)
             TypeInfo(name, member, oid, delimiter=delimiter).register(self._connection)
@@ -122,8 +122,7 @@ class PostgresTypes:
             return cursor.execute(query, parameters).fetchone()
 
 
-# The category is A for an array, C for a composite type, D for a domain, R for a range, M for several, else something
-# else.
+# Categories: A array, C composite type, D domain, R range, M multirange; all others need no registration.
 _CATALOGUE = """
 SELECT typname, CASE typtype WHEN 'b' THEN typcategory::text ELSE upper(typtype::text) END,
   typelem, typbasetype, typarray, typdelim, names, oids, rngsubtype
@@ -137,7 +136,7 @@ WHERE pg_type.oid = %s
 
 def _no_text(name: str) -> ConfigurationError:
     return ConfigurationError(
-        f"a value of PostgreSQL's type {name} has no text of its own; cast the column to text in the query"
+        f"a value of PostgreSQL's type {name} has no text form; cast the column to text in the query"
     )
 
 
@@ -174,14 +173,14 @@ def _timestamp(value: str) -> dt.datetime:
 
 
 def _time(value: str) -> dt.time | str:
-    if value.startswith("24:"):  # the end of the day, which SQL knows and Python does not
+    if value.startswith("24:"):  # the end of the day, valid in SQL but not in Python
         return re.sub(r"([+-]\d\d)\Z", r"\1:00", value)
     return dt.time.fromisoformat(value)
 
 
 def _money(scale: int) -> Callable[[str], decimal.Decimal]:
     def convert(value: str) -> decimal.Decimal:
-        # How it looks is the server's locale's matter; how many digits it has after the point is too.
+        # The server's locale decides the format and the number of decimal places.
         digits = re.sub(r"\D", "", value)
         return decimal.Decimal(("-" if "-" in value or "(" in value else "") + digits).scaleb(-scale)
 
@@ -192,14 +191,14 @@ def _decimals(texts: pa.Array) -> pa.Array:
     if pc.any(pc.match_substring_regex(texts, "[^0-9.-]")).as_py():
         raise pa.ArrowInvalid("NaN or an infinity")
     scales = pc.min_max(pc.binary_length(pc.replace_substring_regex(texts, r"^[^.]*\.?", "")))
-    # Arrow would not notice more digits than it can hold.
+    # Arrow does not report more digits than it can hold.
     if scales["min"] != scales["max"] or pc.max(pc.binary_length(texts)).as_py() > _DECIMAL_DIGITS:
         return mixed(texts, number=True)
     return texts.cast(pa.decimal256(_DECIMAL_DIGITS, scales["max"].as_py()))
 
 
 def _times(texts: pa.Array) -> pa.Array:
-    # Arrow knows how to read a timestamp only.
+    # Arrow can parse timestamps, but not times.
     return pc.binary_join_element_wise("1970-01-01", texts, " ").cast(pa.timestamp("us")).cast(pa.time64("us"))
 
 
@@ -210,7 +209,7 @@ def _cast(type_: pa.DataType) -> Callable[[pa.Array], pa.Array]:
 _DECIMAL_DIGITS = 76
 _TEXT = Kind(str, _cast(pa.string()))
 _JSON = Kind(JSONText, _cast(pa.string()))
-# psycopg gives the server's text of each of these.
+# psycopg loads these as the server's text.
 _KINDS = {
     "numeric": Kind(decimal.Decimal, _decimals, number=True),
     "date": Kind(_date, _cast(pa.date32())),

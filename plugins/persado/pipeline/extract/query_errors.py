@@ -1,8 +1,8 @@
 """
-A database's errors, sorted into the project's own.
+Translate a database's errors into the package's own.
 
-Their text is passed on only where it speaks of the query (syntax, names, rights) or of the server's state, because
-elsewhere it may quote a customer's value ("invalid input syntax for type integer: ...").
+A database's message is passed on only if it is about the query (syntax, names, permissions) or the server's state. Any
+other message may quote a customer's value ("invalid input syntax for type integer: ...").
 """
 
 from __future__ import annotations
@@ -15,37 +15,37 @@ from typing import Literal, TypeVar
 from persado.errors import ConfigurationError, PersadoError, TransientError
 
 Phase = Literal["connect", "prepare", "run"]
-"""When an error was raised: no customer's value is in play before the query runs."""
+"""When an error was raised. Before the query runs, no message can contain a customer's value."""
 
 T = TypeVar("T")
 
-# By DuckDB's own name for the kind of error, with which its messages begin.
+# DuckDB's messages begin with the kind of the error.
 _DUCKDB_ABOUT_THE_QUERY = {"Parser Error", "Binder Error", "Catalog Error", "Syntax Error", "Not implemented Error"}
-_DUCKDB_PASSING = {"HTTP Error", "Connection Error", "Out of Memory Error", "Interrupt Error"}
+_DUCKDB_TRANSIENT = {"HTTP Error", "Connection Error", "Out of Memory Error", "Interrupt Error"}
 _LOCKED = ("database is locked", "database table is locked", "database schema is locked", "could not set lock")
 _READ_ONLY = "attempt to write a readonly database"
 
-# SQLSTATE classes: lost connection, conflict with another transaction, out of resources, an operator's intervention,
-# system error; and a lock that is not to be had.
-_PASSING_STATES = ("08", "40", "53", "57", "58", "55P03")
+# SQLSTATE classes: lost connection, conflict with another transaction, out of resources, operator intervention, system
+# error; and one SQLSTATE: lock not available.
+_TRANSIENT_STATES = ("08", "40", "53", "57", "58", "55P03")
 _STATEMENT_TIMEOUT = "57014"
 _SYNTAX_ERROR = "42601"
 _BAD_ENCODING = "22021"
-# Not supported, transaction state, authorization, no such database or schema, syntax and names.
+# SQLSTATE classes: not supported, transaction state, authorization, no such database or schema, syntax and names.
 _STATES_ABOUT_THE_QUERY = ("0A", "25", "28", "3D", "3F", "42")
 
-# Without an SQLSTATE these of libpq's texts tell that a second try is no use.
+# libpq's messages have no SQLSTATE. These are not worth a retry.
 _REFUSED = ("authentication failed", "does not exist", "no pg_hba.conf entry", "no password supplied", "not permitted")
 
 
 @contextmanager
 def database_errors(doing: str) -> Iterator[None]:
     """
-    Translate what a DB-API driver raises while it connects.
+    Translate the errors that a DB-API driver raises while it connects.
 
-    :param doing: how the error begins: what was tried
-    :raises ConfigurationError: where the connection's settings are at fault
-    :raises TransientError: where the database is out of reach or busy
+    :param doing: the start of the message, such as "cannot connect to 'warehouse'"
+    :raises ConfigurationError: if the connection's settings are wrong
+    :raises TransientError: if the database is unreachable or busy
     """
     try:
         yield
@@ -60,12 +60,10 @@ def database_errors(doing: str) -> Iterator[None]:
 
 def translating(call: Callable[[], T], phase: Phase) -> T:
     """
-    Call a DB-API driver, translating what it raises.
+    Call a DB-API driver and translate its errors.
 
-    :param call: what to call
-    :param phase: when it is
-    :raises ConfigurationError: where the query or the data is at fault
-    :raises TransientError: where the connection is
+    :raises ConfigurationError: if the query or the data is wrong
+    :raises TransientError: if the connection is lost, or the database is busy
     """
     try:
         return call()
@@ -75,27 +73,27 @@ def translating(call: Callable[[], T], phase: Phase) -> T:
         problem = _translated(error, phase, "the query failed")
         if problem is None:
             raise
-    raise problem  # out here, so that the database's text does not hang on the error as its context
+    raise problem  # outside the except clause: its __context__ would hold the database's message
 
 
 def _translated(error: Exception, phase: Phase, doing: str) -> PersadoError | None:
     driver = type(error).__module__.partition(".")[0].lstrip("_")
     message = " ".join(str(error).split())
     if driver in {"duckdb", "pyarrow"} or (isinstance(error, OSError) and _duckdb_kind(message)):
-        # The line itself may quote a customer: it is the query as Airflow has rendered it.
+        # The quoted line may contain a customer's value, because Airflow has rendered the query.
         message = re.sub(r" LINE (\d+): .*", r" (line \1)", message)
-        transient, readable = _judge_duckdb(message, phase)
+        transient, readable = _classify_duckdb(message, phase)
     elif driver == "sqlite3":
-        transient, readable = _judge_sqlite(message, phase)
+        transient, readable = _classify_sqlite(message, phase)
         if column := re.match(r"Could not decode to UTF-8 column '(.*?)' with text '", message):
             return ConfigurationError(
-                f"{doing}: a text in column {column[1]!r} is not valid UTF-8; mend the source or the query"
+                f"{doing}: a text in column {column[1]!r} is not valid UTF-8; fix the source or the query"
             )
     elif isinstance(error, UnicodeDecodeError) or _state(error) == _BAD_ENCODING:
-        return ConfigurationError(f"{doing}: a text is not valid UTF-8; mend the source or the query")
+        return ConfigurationError(f"{doing}: a text is not valid UTF-8; fix the source or the query")
     elif _is_dbapi_error(error):
         message = _without_detail(error) or message
-        transient, readable = _judge_others(error, message, phase)
+        transient, readable = _classify_others(error, message, phase)
         if _state(error) == _SYNTAX_ERROR:
             message += "; expected one SELECT statement"
     else:
@@ -104,8 +102,8 @@ def _translated(error: Exception, phase: Phase, doing: str) -> PersadoError | No
         state = _state(error)
         kind = f"SQLSTATE {state}" if state else _duckdb_kind(message) or type(error).__name__
         message = (
-            f"{kind}. The database's own text is withheld, because it may quote a customer's value; run the query in "
-            "the warehouse's client to see it"
+            f"{kind}. The database's message is withheld because it may quote a customer's value; run the query in the "
+            "warehouse's client to see it"
         )
     return (TransientError if transient else ConfigurationError)(f"{doing}: {message}")
 
@@ -115,7 +113,7 @@ def _is_dbapi_error(error: Exception) -> bool:
 
 
 def _state(error: Exception) -> str | None:
-    found = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)  # psycopg2 calls it so
+    found = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)  # psycopg2's name for it
     return found if isinstance(found, str) else None
 
 
@@ -124,36 +122,36 @@ def _duckdb_kind(message: str) -> str | None:
     return found[0] if found else None
 
 
-def _judge_duckdb(message: str, phase: Phase) -> tuple[bool, bool]:
+def _classify_duckdb(message: str, phase: Phase) -> tuple[bool, bool]:
     kind = _duckdb_kind(message)
     locked = any(words in message.lower() for words in _LOCKED)
-    transient = locked or kind in _DUCKDB_PASSING or (kind == "IO Error" and phase == "run")
+    transient = locked or kind in _DUCKDB_TRANSIENT or (kind == "IO Error" and phase == "run")
     readable = kind == "Out of Memory Error" or (
         phase != "run" and (transient or kind in {*_DUCKDB_ABOUT_THE_QUERY, "IO Error"})
     )
     return transient, readable
 
 
-def _judge_sqlite(message: str, phase: Phase) -> tuple[bool, bool]:
+def _classify_sqlite(message: str, phase: Phase) -> tuple[bool, bool]:
     locked = any(words in message for words in _LOCKED)
     return locked, locked or phase != "run" or message == _READ_ONLY
 
 
-def _judge_others(error: Exception, message: str, phase: Phase) -> tuple[bool, bool]:
+def _classify_others(error: Exception, message: str, phase: Phase) -> tuple[bool, bool]:
     state = _state(error)
     if state:
-        passing = state.startswith(_PASSING_STATES)
+        transient_state = state.startswith(_TRANSIENT_STATES)
         about_the_query = phase != "run" and state.startswith(_STATES_ABOUT_THE_QUERY)
-        return passing and state != _STATEMENT_TIMEOUT, passing or about_the_query
+        return transient_state and state != _STATEMENT_TIMEOUT, transient_state or about_the_query
     kinds = {kind.__name__ for kind in type(error).__mro__}
     transient = bool(kinds & {"OperationalError", "InterfaceError"})
-    # Without an SQLSTATE, psycopg speaks of the connection.
+    # psycopg's errors without an SQLSTATE are about the connection.
     readable = transient and (phase == "connect" or type(error).__module__.startswith("psycopg"))
     return transient and not any(words in message for words in _REFUSED), readable
 
 
 def _without_detail(error: Exception) -> str | None:
-    """Give a PostgreSQL error's main line and hint: detail and context may quote values."""
+    """Return a PostgreSQL error's primary message and hint; detail and context may quote values."""
     diagnostics = getattr(error, "diag", None)
     main = getattr(diagnostics, "message_primary", None)
     hint = getattr(diagnostics, "message_hint", None)

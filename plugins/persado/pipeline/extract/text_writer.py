@@ -1,9 +1,9 @@
 """
-How an engine writes finished text itself, and which settings it honours when it does.
+How an engine writes finished text itself, and which settings it honours.
 
-The text must be, byte for byte, what the rows become on their way through Arrow. An engine may write it only if it
-honours every setting that shapes it; otherwise the rows go through Arrow. So a setting that the author of an engine
-did not know of makes a delivery slower, and never changes its bytes.
+The text must equal, byte for byte, the text that is formatted from Arrow record batches. An engine may write it only
+if it honours every setting that shapes the text; otherwise the rows go through Arrow. A setting that an engine does
+not know therefore makes a delivery slower, but never changes its bytes.
 """
 
 from __future__ import annotations
@@ -18,27 +18,27 @@ from persado.pipeline.rows.row_spec import RowSpec
 from persado.settings.models.effective import Settings
 
 Text = tuple[tuple[str, ...], Iterator[Block]]
-"""The headers, and the blocks of text as :func:`persado.pipeline.format.split.parts` gives them."""
+"""The headers, and the blocks of text as :func:`persado.pipeline.format.split.parts` returns them."""
 
 Write = Callable[[Any, str, RowSpec, Settings], AbstractContextManager[Text | None]]
 """
-Runs a query and writes its rows: takes the connection, the query, the selection and the settings.
+Runs a query and writes its rows; takes the connection, the query, the row rules and the settings.
 
-It gives None, before it has read a row, where it cannot write exactly that text.
+Yields None, before it reads a row, if it cannot write exactly that text.
 """
 
 Honoured = Mapping[str, Callable[[Any], bool]]
-"""The settings that an engine honours, each with a check of its value. Any other setting must have its default."""
+"""The settings that an engine honours, each with a check of its value. All other settings must have their defaults."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TextWriter:
     """
-    An engine's own way to write text.
+    How an engine writes text.
 
-    :param write: writes it; called only with settings that are honoured
-    :param read_by: the name of this way in the receipt
-    :param honoured: the engine module's own declaration; what depends on several settings is for ``write`` to check
+    :param write: writes the text; called only with settings that are honoured
+    :param read_by: the name of this way of reading in the receipt
+    :param honoured: the settings that the engine honours; ``write`` checks what depends on several settings
     """
 
     write: Write
@@ -46,7 +46,7 @@ class TextWriter:
     honoured: Honoured
 
     def honours(self, settings: Settings) -> bool:
-        """Check every setting that shapes the text."""
+        """Return whether every setting that shapes the text is honoured or has its default."""
         for name in settings.text_settings():
             value = getattr(settings, name)
             check = self.honoured.get(name)
@@ -65,5 +65,5 @@ def any_value(_: Any) -> bool:
 
 
 def one_of(*values: str) -> Callable[[Any], bool]:
-    """Accept these values of a setting, and none that may be added to it later."""
+    """Accept only these values of a setting, not those that may be added later."""
     return frozenset(values).__contains__

@@ -50,7 +50,7 @@ def _opaque(column: pa.Array, nan_text: str | None) -> tuple[pa.Array, bool]:
     type_, found = column.type, column.storage
     if not pa.types.is_string(type_.storage_type):
         raise NoTextAtError(
-            0, f"a value of type {type_.type_name} has no text of its own; cast the column to text in the query"
+            0, f"a value of type {type_.type_name} has no text form; cast the column to text in the query"
         )
     if type_.type_name != "numeric":
         return found, False

@@ -1,9 +1,8 @@
 """
-Change the quotes of text that PostgreSQL's COPY has written into those of :mod:`persado.pipeline.format.delimited`.
+Convert text as PostgreSQL's COPY writes it to the quoting of :mod:`persado.pipeline.format.delimited`.
 
-COPY encloses fewer values than quote mode ``special_characters`` asks for, and ends its lines with LF. What is missing
-is found in the bytes of many rows at once and put in where it is missing. Blocks that fit into the processor's cache
-go twice as fast as large ones.
+COPY encloses fewer values than quote mode ``special_characters``, and ends its lines with LF. The missing bytes are
+located in many rows at once and inserted. Blocks that fit into the processor's cache are twice as fast as large ones.
 """
 
 from __future__ import annotations
@@ -23,15 +22,15 @@ _NONE = np.empty(0, np.intp)
 
 def is_findable(character: str | None) -> bool:
     """
-    Check whether a delimiter or an escape character can be told from a value by its byte.
+    Return whether a delimiter or an escape character can be found by its byte alone.
 
-    :param character: the character; None where the settings' own default, which can be, takes its place
+    :param character: the character; None means the default, which can be found
     """
     return character is None or (character.isascii() and character not in _IN_NUMBERS)
 
 
 def is_null_distinct(settings: Settings) -> bool:
-    """Check that a bare text that stands for NULL does not look like a value that has to be enclosed."""
+    """Return whether an unquoted ``null_text`` differs from every value that must be enclosed."""
     null_text = settings.null_text
     if settings.quote_mode == "all" or not null_text:
         return True
@@ -39,11 +38,11 @@ def is_null_distinct(settings: Settings) -> bool:
     return escape not in null_text and null_text[0] > "#" and null_text[-1] > " " and null_text != "\\."
 
 
-class Requoting:
+class Requoter:
     """
-    Adds the quotes and line ends that the settings want.
+    Adds the quotes and line endings that the settings require.
 
-    :param settings: how the text is wanted; the delimiter and the escape character are single bytes in UTF-8
+    :param settings: the settings; delimiter and escape character must be single bytes in UTF-8
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -55,17 +54,17 @@ class Requoting:
         """
         Find the fields of some rows.
 
-        :param text: whole rows as COPY writes them in its CSV format: with the settings' delimiter and NULL text,
-            the values enclosed that the quote mode encloses anyhow, quotes doubled, LF at the ends
+        :param text: whole rows in COPY's CSV format, with the settings' delimiter and NULL text, doubled quotes and LF
+            line endings; quote modes other than ``special_characters`` are already applied
         """
         return Fields(text, ord(self._settings.field_delimiter))
 
-    def requoted(self, found: Fields, rows: int) -> bytes:
+    def requote(self, found: Fields, rows: int) -> bytes:
         """
-        Add the missing quotes and line ends to some rows.
+        Add the missing quotes and line endings.
 
-        :param found: their fields
-        :param rows: how many they are
+        :param found: the fields of the rows
+        :param rows: the number of rows
         """
         text = found.text
         begins, ends = (_NONE, _NONE) if self._all_enclosed else found.bare_fields(self._special(found))
@@ -75,27 +74,27 @@ class Requoting:
             text = found.with_quotes_escaped(self._escape[0])
         inserts.append((ends, _QUOTE))
         crlf = self._settings.line_ending == "CRLF"
-        if crlf and text.count(b"\n") > rows:  # some are inside of values
+        if crlf and text.count(b"\n") > rows:  # some line breaks are inside values
             inserts.append((found.outside(np.flatnonzero(found.data == _LF)), _CR))
             crlf = False
-        text = _inserted(text, inserts)
+        text = _insert(text, inserts)
         return text.replace(b"\n", b"\r\n") if crlf else text
 
     def _special(self, found: Fields) -> Positions:
-        """Find a byte of each field that has to be enclosed but is not, as ``delimited`` decides it."""
+        """Find a byte in each unquoted field that ``delimited`` would enclose."""
         hits = [found.low_at_an_end()]
-        if self._settings.null_text:  # else nothing at all stands for NULL, and COPY encloses the empty text
+        if self._settings.null_text:  # otherwise NULL is empty, and COPY encloses empty strings
             hits.append(found.empty())
         if self._escape != b'"' and self._escape in found.text:
             hits.append(np.flatnonzero(found.data == self._escape[0]))
-        if b"\\" in found.text and _END_OF_COPY in found.text:  # one character is found much faster
+        if b"\\" in found.text and _END_OF_COPY in found.text:  # searching for one character is much faster
             hits.append(found.equal(_END_OF_COPY))
         return found.outside(np.concatenate(hits))
 
 
 class Fields:
     """
-    The fields of whole rows, by where their bytes are.
+    The positions of the fields in whole rows.
 
     :param text: the rows
     :param delimiter: the byte between two fields
@@ -109,19 +108,20 @@ class Fields:
 
     @property
     def quotes(self) -> Positions:
-        """Where the quotes are."""
+        """The positions of the quotes."""
         if self._quotes is None:
             self._quotes = np.flatnonzero(self.data == _QUOTE)
         return self._quotes
 
     def outside(self, positions: Positions) -> Positions:
-        """Keep the positions that are not inside of quotes."""
+        """Return the positions that are not inside quotes."""
         return positions[np.searchsorted(self.quotes, positions) % 2 == 0] if len(positions) else positions
 
     def low_at_an_end(self) -> Positions:
-        """Find the low characters with which a field begins, and those up to the space with which one ends."""
+        """Find fields that begin with a character up to ``#`` or end with one up to the space."""
         is_end = self._is_end
-        low = ((self.data <= _HASH) & (self.data != _QUOTE)) > is_end  # what makes readers trip, unless it ends a field
+        # The characters that confuse readers, except those that end a field.
+        low = ((self.data <= _HASH) & (self.data != _QUOTE)) > is_end
         first = np.flatnonzero(low[:1])
         neighbours = np.flatnonzero((is_end[:-1] & low[1:]) | (low[:-1] & is_end[1:]))
         begins = is_end[neighbours]
@@ -129,19 +129,19 @@ class Fields:
         return np.concatenate([first, positions[begins | (self.data[positions] <= _SPACE)]])
 
     def empty(self) -> Positions:
-        """Find the fields without any character, not even quotes; two ends inside of a value look the same."""
+        """Find the empty unquoted fields; two adjacent ends inside a value look the same."""
         is_end = self._is_end
         return np.concatenate([np.flatnonzero(is_end[:1]), np.flatnonzero(is_end[:-1] & is_end[1:]) + 1])
 
     def equal(self, word: bytes) -> Positions:
-        """Find the fields that are a word."""
+        """Find the fields that equal a word."""
         ends = np.flatnonzero(self._is_end)
         begins = np.concatenate([[0], ends[:-1] + 1])
         begins = begins[ends - begins == len(word)]
         return np.array([at for at in begins.tolist() if self.text.startswith(word, at)], np.intp)
 
     def bare_fields(self, inside: Positions) -> tuple[Positions, Positions]:
-        """Give where fields without quotes begin and end, by a position in each."""
+        """Return where unquoted fields begin and end, from a position inside each."""
         if not len(inside):
             return inside, inside
         ends = np.flatnonzero(self._is_end)
@@ -149,7 +149,7 @@ class Fields:
         return np.where(at > 0, ends[at - 1] + 1, 0), ends[at]
 
     def with_quotes_escaped(self, escape: int) -> bytes:
-        """Put the escape character before the quotes inside of values, in place of the first of two."""
+        """Replace the first of two doubled quotes inside values with the escape character."""
         closing, opening = self.quotes[1:-1:2], self.quotes[2::2]
         doubled = closing[opening == closing + 1]
         if not len(doubled):
@@ -159,8 +159,8 @@ class Fields:
         return changed.tobytes()
 
 
-def _inserted(text: bytes, inserts: list[tuple[Positions, int]]) -> bytes:
-    """Insert bytes; of several at one position, those named first come first."""
+def _insert(text: bytes, inserts: list[tuple[Positions, int]]) -> bytes:
+    """Insert bytes; at the same position, in the order of ``inserts``."""
     positions = np.concatenate([at for at, _ in inserts])
     if not len(positions):
         return text

@@ -77,9 +77,7 @@ def text(value: Any, nan_text: str | None = None) -> str | None:
     for types, rule in _RULES:
         if isinstance(value, types):
             return rule(value)
-    raise NoTextError(
-        f"a value of type {type(value).__name__} has no text of its own; cast the column to text in the query"
-    )
+    raise NoTextError(f"a value of type {type(value).__name__} has no text form; cast the column to text in the query")
 
 
 def json_string(value: str) -> str:

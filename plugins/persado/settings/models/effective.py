@@ -1,4 +1,4 @@
-"""The effective settings of a delivery, in which nothing contradicts."""
+"""The effective settings of a delivery."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from persado.settings.models.setting_values import Filename
 
 
 class Settings(SettingsLayer):
-    """The effective settings of a delivery: complete, and free of contradictions."""
+    """The effective settings of a delivery: complete and without conflicts."""
 
     filename_template: AfterFormat[Filename]
 
@@ -25,7 +25,7 @@ class Settings(SettingsLayer):
 
     @classmethod
     def text_settings(cls) -> tuple[str, ...]:
-        """Return the names of the settings that shape the text: all but those marked as ``AfterFormat``."""
+        """Return the names of the settings that shape the text: those not marked as ``AfterFormat``."""
         return tuple(name for name, field in cls.model_fields.items() if shapes_text(field))
 
     @property
@@ -35,15 +35,11 @@ class Settings(SettingsLayer):
 
     @property
     def remote_dir(self) -> str:
-        """The remote folder as the site knows it: without escapes, without a slash at the end."""
+        """The remote folder as the site knows it; see :func:`unescaped`."""
         return unescaped(self.remote_folder)
 
 
 def unescaped(remote_folder: str) -> str:
-    """
-    Give a remote folder as the site knows it: without escapes, without a slash at the end.
-
-    :param remote_folder: as it is written in the settings
-    """
+    """Return a remote folder from the settings as the site knows it: without escapes or a trailing slash."""
     folder = re.sub(r"\\([\\ ])", r"\1", remote_folder)
     return "/" + "/".join(part for part in folder.split("/") if part)

@@ -1,4 +1,4 @@
-"""What a single setting of the file may be; :mod:`persado.settings.models.conflicts` says how they go together."""
+"""The valid values of each setting; :mod:`persado.settings.models.conflicts` checks combinations."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ OnEmpty = Literal["fail", "skip", "send"]
 
 
 class Split(Strict):
-    """How large a part may become: by rows or by megabytes."""
+    """The size of a part, in rows or megabytes."""
 
     rows: Annotated[int, Field(ge=50_000, le=10_000_000)] | None = Field(
-        default=None, description="Rows a part, without the header.", examples=[500_000]
+        default=None, description="Rows per part, not counting the header.", examples=[500_000]
     )
     megabytes: Annotated[int, Field(ge=1, le=2000)] | None = Field(
-        default=None, description="Megabytes a part, of the text before it is encoded.", examples=[500]
+        default=None, description="Megabytes (10^6 bytes) per part, before compression.", examples=[500]
     )
 
     @model_validator(mode="after")
     def _one_measure(self) -> Split:
         if (self.rows is None) == (self.megabytes is None):
-            raise mistake("expected either {rows: …} or {megabytes: …}, exactly one of them.")
+            raise mistake("expected either {rows: …} or {megabytes: …}. Set exactly one of them.")
         return self
 
 
@@ -62,13 +62,13 @@ def _remote_folder(text: str) -> str:
         raise mistake("expected a folder that begins with '/', such as / or /inbox.")
     if re.search(r"(?<!\\)(\\\\)* ", text):
         raise mistake(
-            r"holds a space that is not escaped. Write it as '\ ', as in /From\ ACME, without quotes or in single"
-            " quotes (in double quotes YAML itself takes the backslash away)."
+            r"contains a space that is not escaped. Write it as '\ ', as in /From\ ACME, without quotes or in single"
+            " quotes (in double quotes, YAML itself interprets the backslash)."
         )
     if re.search(r"\\(?![\\ ])", text.replace("\\\\", "")):
-        raise mistake(r"holds a backslash that escapes nothing. Write '\ ' for a space and '\\' for a backslash.")
+        raise mistake(r"contains a backslash that escapes nothing. Write '\ ' for a space and '\\' for a backslash.")
     if not text.isprintable() or {".", ".."} & set(text.split("/")):
-        raise mistake("holds '.', '..' or a control character. Write the folder's full path.")
+        raise mistake("contains '.', '..' or a control character. Write the folder's full path without them.")
     return text
 
 
@@ -81,22 +81,22 @@ def _one_character(text: str) -> str:
 
 def _delimiter(text: str) -> str:
     if _one_character(text) == '"':
-        raise mistake("expected another character than the double quote, which encloses values. Choose another.")
+        raise mistake("expected a character other than the double quote, which encloses values. Choose another one.")
     return text
 
 
 def _cell_text(text: str) -> str:
     if re.search(r'["\r\n\0]', text):
         raise mistake(
-            "holds a double quote or a line break, but is written into the file as it is. Choose a plain text, such as"
-            ' NULL or "".'
+            "contains a double quote, a line break or NUL, but is written to the file unquoted. Choose a text without"
+            ' them, such as NULL or "".'
         )
     return text
 
 
 def _row_number(name: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9_-]{1,1027}", name):
-        raise mistake("expected a column name of letters, digits, '_' and '-', under 1028 characters.")
+        raise mistake("expected a column name of letters, digits, '_' and '-', at most 1027 characters.")
     return name
 
 
