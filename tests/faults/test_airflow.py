@@ -1,4 +1,4 @@
-"""A real Airflow whose worker or scheduler is killed in the middle of an upload: the delivery ends right, once."""
+"""A real Airflow whose worker or scheduler is killed during an upload: the delivery completes, exactly once."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ OPTIONS = {
 ROWS = [(f"{number:06d}", random.Random(number).randbytes(500).hex()) for number in range(2500)]
 FILE = "".join(f"{a},{b}\n" for a, b in [("id", "word"), *ROWS]).encode()
 STUCK = Line(up=1_000_000, end="stall")
-"""Holds an upload in its middle until its worker ends, or a time-out that is longer than the test."""
+"""Stalls an upload midway until its worker ends, or until a time-out that is longer than the test."""
 
 
 @dataclass
 class Faulty(Airflow):
-    """Airflow with a bad line to its site."""
+    """Airflow with a faulty connection to its site."""
 
     folder: Path
     proxy: Proxy
@@ -54,9 +54,9 @@ class Faulty(Airflow):
     @contextmanager
     def uploading(self, dag_id: str) -> Iterator[None]:
         """
-        Start a delivery, and give way when its upload is stuck; at the end it must be there, once.
+        Start a delivery and yield when its upload is stalled; then check that it arrives, exactly once.
 
-        Whoever connects then has a good line. All the while a receiver looks on.
+        Later connections work. A receiver watches the folder all the time.
         """
         inbox = self.folder / dag_id
         inbox.mkdir()
@@ -133,13 +133,13 @@ def connections(site: SftpServer, proxy: Proxy, warehouse: Path) -> dict[str, st
 
 
 def test_a_worker_and_a_scheduler_killed_in_the_middle_of_an_upload(airflow: Faulty) -> None:
-    """All in one, as the second part ends the scheduler of the first."""
+    """A single test, because the second part kills the scheduler of the first."""
     with components(airflow.logs, REPO) as first:
         scheduler = airflow.start_scheduler(first)
         with airflow.uploading("worker"):
             kill_worker(scheduler.process.pid)
         with airflow.uploading("scheduler"):
-            # Its workers know nothing of its end: the upload goes on while a new scheduler lets it be done again.
+            # Its workers do not notice: the upload continues while a new scheduler starts the next try.
             os.kill(scheduler.process.pid, signal.SIGKILL)
             scheduler.process.wait()
             airflow.start_scheduler(airflow.processes)

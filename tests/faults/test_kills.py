@@ -1,4 +1,4 @@
-"""Workers killed at any moment: the next try ends with the right files, once."""
+"""Workers killed at any moment: the next try completes the delivery, exactly once."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _moments: list[Moment] = []
 
 @pytest.fixture
 def moments(bench: Bench) -> Sequence[Moment]:
-    """Give every step of the delivery and some bytes between, measured once."""
+    """Return every step of the delivery and some bytes between, measured once."""
     if not _moments:
         _moments.extend(
             measure(
@@ -55,7 +55,7 @@ def moments(bench: Bench) -> Sequence[Moment]:
                 anywhere=4,
             )
         )
-        # What a killed worker has asked before it changes anything makes no difference.
+        # A kill after a read-only request makes no difference.
         _moments[:] = [moment for moment in _moments if not moment.what.startswith(("after stat", "after read"))]
         assert len(_moments) >= 50
     return _moments
@@ -77,7 +77,7 @@ def kill_at(moment: Moment, server: SftpServer | Sshd, bench: Bench, **settings:
 
 
 def kill(workers: list[Worker]) -> None:
-    """Kill the one worker, which may be about to be there."""
+    """Kill the only worker, which may not have been recorded yet."""
     while not workers:
         time.sleep(0.001)
     workers[0].kill()
@@ -90,7 +90,7 @@ def test_a_worker_killed_at_a_step(share: int, moments: Sequence[Moment], bench:
             kill_at(moment, server, bench)
 
 
-def test_where_no_file_may_be_replaced_a_killed_try_is_no_hindrance(moments: Sequence[Moment], bench: Bench) -> None:
+def test_the_next_try_succeeds_with_if_exists_fail(moments: Sequence[Moment], bench: Bench) -> None:
     with SftpServer(bench.folder) as server:
         for moment in moments:
             if moment.what.startswith(("after remove", "after posix_rename", "before posix_rename")):
@@ -121,7 +121,7 @@ def test_a_worker_killed_again_and_again(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize(("pace", "later_pace"), [(500_000, 5_000_000), (1_500_000, 600_000)])
-def test_a_try_that_was_thought_dead_and_lives_on(pace: int, later_pace: int, bench: Bench) -> None:
+def test_a_try_that_is_still_alive_when_the_next_one_runs(pace: int, later_pace: int, bench: Bench) -> None:
     with SftpServer(bench.folder) as server, Proxy(server.port, always(Line(pace=pace))) as proxy:
         delivery = bench.delivery(server.site(port=proxy.port))
         with bench.watched():
@@ -131,9 +131,9 @@ def test_a_try_that_was_thought_dead_and_lives_on(pace: int, later_pace: int, be
             proxy.lines = always(Line(pace=later_pace))
             delivery.run()
             error = first.outcome().error
-        # It may have learned of it by the lock, or by the file that is no longer there.
+        # It notices either the lock or the missing file.
         assert isinstance(error, TransientError)
-        assert re.search("this try has stopped|found no file|has gone from the site", str(error))
+        assert re.search("this try has stopped|found no file|disappeared from the site", str(error))
         bench.check_arrived()
 
 
@@ -142,7 +142,7 @@ def test_a_try_that_was_thought_dead_and_lives_on(pace: int, later_pace: int, be
 
 @dataclass(frozen=True)
 class Place:
-    """A site, as another process can be told of it."""
+    """A site in a form that can be passed to another process."""
 
     to: Site
 
@@ -174,7 +174,7 @@ def test_a_worker_killed_in_a_streamed_delivery(tmp_path: Path) -> None:
         totals = [passed.up for passed in proxy.connections]
         assert len(totals) == 2
         anywhere = [Moment("anywhere", 1, "up", draw.randrange(totals[0])) for _ in range(2)]
-        # Where files get their names.
+        # During the renames.
         late = [Moment("late", 1, "up", totals[0] - draw.randrange(1500)) for _ in range(4)]
         last = [Moment("last", 2, "up", totals[1] - draw.randrange(1000)) for _ in range(2)]
         for moment in (*anywhere, *late, *last):
@@ -204,7 +204,7 @@ def die_in_a_home(folder: str) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def test_what_a_killed_worker_left_of_gpg_is_swept(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_gpg_home_of_a_killed_worker_is_swept(monkeypatch: pytest.MonkeyPatch) -> None:
     with tempfile.TemporaryDirectory(prefix="pgp-", dir="/tmp") as folder:
         monkeypatch.setattr(tempfile, "tempdir", folder)
         assert Worker(partial(die_in_a_home, folder)).outcome().killed
@@ -223,7 +223,7 @@ def test_what_a_killed_worker_left_of_gpg_is_swept(monkeypatch: pytest.MonkeyPat
 
 
 def commands() -> Iterator[str]:
-    """Give the command lines of all processes."""
+    """Yield the command lines of all processes."""
     for process in Path("/proc").iterdir():
         with suppress(OSError):
             if process.name.isdigit():

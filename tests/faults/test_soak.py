@@ -1,5 +1,5 @@
 """
-Many deliveries in a row over a line that breaks one connection in five: all arrive, and nothing grows.
+Many deliveries in a row with one broken connection in five: all arrive, and memory and open files do not grow.
 
 `make soak` runs 200 of them, `make test` a few.
 """
@@ -28,17 +28,17 @@ __all__ = ["nothing_left_behind", "pgp_home", "short_pauses"]
 pytestmark = [pytest.mark.usefixtures("nothing_left_behind", "short_pauses"), pytest.mark.timeout(3600)]
 
 TRIES = 6
-"""As many as a task has."""
+"""The number of tries of a task."""
 
 
 def rows_of(number: int) -> list[tuple[str, str]]:
-    """Make the rows of a delivery: from none to some megabytes."""
+    """Return the rows of a delivery, from none to some megabytes."""
     draw = random.Random(number)
     return [(f"{row:08d}", draw.randbytes(200).hex()) for row in range(draw.choice((0, 10, 500, 2500)))]
 
 
 def deliver(chain: Chain) -> int:
-    """Try as often as Airflow would; give the number of tries."""
+    """Try as often as Airflow would; return the number of tries."""
     for tries in range(1, TRIES):
         try:
             chain.run()
@@ -95,5 +95,5 @@ def test_every_delivery_arrives(pytestconfig: pytest.Config, pgp_home: Path, tmp
 
 
 def memory() -> int:
-    """Give the memory of this process in bytes."""
+    """Return the memory of this process in bytes."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096

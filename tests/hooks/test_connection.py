@@ -119,13 +119,15 @@ def test_the_connection_test_tells_what_is_wrong(
     (pinned,) = pinned_host_keys(server.host_key, "")
     other = public_line(ssh_key("ssh-ed25519", "another host"))
     for changes, sentences in {
-        '{"password": "not the pass phrase"}': ["the site refused the login. The pass phrase or the account is wrong"],
+        '{"password": "not the pass phrase"}': ["the site refused the login with this account and pass phrase"],
         '{"password": null}': ["neither a password (the pass phrase) nor the extra private_key"],
         '{"extra": {"host_key": ""}}': ["no host key is pinned", fingerprint(pinned), f"host_key: {server.host_key}"],
         json.dumps({"extra": {"host_key": other}}): ["wrong host key: expected", fingerprint(pinned)],
         '{"extra": {"host_key": "nonsense"}}': ["extra host_key, line 1: expected a public key such as"],
-        '{"extra": {"private_key": "nonsense"}}': ["extra private_key: it is no private key in OpenSSH or PEM form"],
-        '{"port": 1}': ["127.0.0.1:1: cannot connect: nothing answers there"],
+        '{"extra": {"private_key": "nonsense"}}': [
+            "extra private_key: it is not a private key in OpenSSH or PEM format"
+        ],
+        '{"port": 1}': ["127.0.0.1:1: cannot connect: the connection was refused"],
     }.items():
         reach(**json.loads(changes))
         worked, message = PersadoHook().test_connection()

@@ -109,7 +109,7 @@ def struck(moment: Moment) -> Iterator[Moment]:
 
 CONNECTION_FAULTS = (
     "the connection was lost",
-    "it closed the connection before it said that it is an SSH server",
+    "the connection was closed before an SSH banner arrived",
     "the site did not answer within the time-out",
 )
 

@@ -68,8 +68,8 @@ def measure(
             super().__init__(chan)
             mark("session")
 
-        def note(self, name: str, path: bytes, to: bytes | None = None) -> None:
-            super().note(name, path, to)
+        def record(self, name: str, path: bytes, to: bytes | None = None) -> None:
+            super().record(name, path, to)
             mark(f"{name} {path.decode()}")
 
     def mark(what: str) -> None:

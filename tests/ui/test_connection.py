@@ -49,7 +49,7 @@ def test_an_operator_makes_and_tests_a_connection(people: People, demo: Demo) ->
     assert all(fingerprint(key) in told for line in (other, f"{kind} {base64}") for key in pinned_host_keys(line, ""))
 
     edit(page, "element_host_key", f"{kind} {base64}")
-    assert "the site refused the login. The pass phrase or the account is wrong" in press_test(page)
+    assert "the site refused the login with this account and pass phrase" in press_test(page)
 
     edit(page, "password", demo.site.pass_phrase)
     assert "The remote folder / of destination persado exists and is writable." in press_test(page)

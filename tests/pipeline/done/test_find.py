@@ -1,4 +1,4 @@
-"""Which files count as a `.DONE` that was asked for, and what is read of them."""
+"""Which `.DONE` files are found, and what is read from them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def put(path: Path, when: datetime = NOON, content: bytes = b"") -> None:
 
 
 @pytest.mark.parametrize("path", ["a.DONE", "", "/", "/in/", "/in/**/a.DONE"])
-def test_what_is_no_path(path: str) -> None:
+def test_invalid_paths(path: str) -> None:
     with pytest.raises(ConfigurationError, match="path "):
         DonePath.parse(path)
 
@@ -55,7 +55,7 @@ def test_a_space_may_be_written_as_in_a_remote_folder() -> None:
     assert str(DonePath.parse(r"/From\ ACME/a.DONE")) == "/From ACME/a.DONE"
 
 
-def test_the_newest_match_counts(tmp_path: Path) -> None:
+def test_the_newest_match_is_found(tmp_path: Path) -> None:
     put(tmp_path / "a.DONE")
     put(tmp_path / "b.DONE", NOON.replace(hour=13))
     put(tmp_path / "c.csv", NOON.replace(hour=14))
@@ -94,7 +94,7 @@ def test_wildcards_in_the_names_of_folders(tmp_path: Path) -> None:
         assert list_files(session, "/2025") == []
 
 
-def test_wildcards_pass_over_what_is_private(tmp_path: Path) -> None:
+def test_wildcards_skip_private_folders(tmp_path: Path) -> None:
     class Private(Folder):
         def scandir(self, path: bytes) -> Any:
             if path.startswith(b"/private"):
@@ -118,7 +118,7 @@ def test_wildcards_pass_over_what_is_private(tmp_path: Path) -> None:
                 find_newest(session, DonePath.parse(path), None)
 
 
-def test_a_name_that_is_no_utf8_hides_no_other(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_name_that_is_not_utf8_does_not_hide_others(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "persado.pipeline")
     put(tmp_path / "ü 日本.DONE")
     Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.DONE")).touch()
@@ -129,12 +129,12 @@ def test_a_name_that_is_no_utf8_hides_no_other(tmp_path: Path, caplog: pytest.Lo
         assert found == DoneFile(path="/ü 日本.DONE", size=0, mtime=NOON)
         assert sorted(session.listdir("/")) == sorted(["ü 日本.DONE", *(f"{number}.csv" for number in range(300))])
         assert len(list(session.listdir_iter("/"))) == 301
-        # The session is as good as before.
+        # The session still works.
         assert session.stat("/0.csv").st_size == 0
-    assert [text for text in caplog.messages if "UTF-8" in text] == ["/: names that are no UTF-8 are left out: 1"]
+    assert [text for text in caplog.messages if "UTF-8" in text] == ["/: ignoring names that are not UTF-8: 1"]
 
 
-def test_what_a_done_file_holds_is_given_if_it_is_a_small_json_object(tmp_path: Path) -> None:
+def test_a_manifest_is_a_small_json_object(tmp_path: Path) -> None:
     manifest: dict[str, Any] = {"files": [{"name": "a.csv", "bytes": 3}], "rows": 1}
     put(tmp_path / "json.DONE", content=json.dumps(manifest).encode())
     put(tmp_path / "text.DONE", content=b"done")
@@ -160,7 +160,7 @@ def test_what_a_done_file_holds_is_given_if_it_is_a_small_json_object(tmp_path: 
         b"[" * 100_000,
     ],
 )
-def test_what_could_harm_is_no_manifest(content: bytes) -> None:
+def test_dangerous_content_is_not_a_manifest(content: bytes) -> None:
     assert read_manifest(content) is None
 
 
@@ -176,7 +176,7 @@ def test_moments() -> None:
             moment(value)
 
 
-def test_what_has_been_told_stays_so_when_it_is_no_longer_kept_one_by_one() -> None:
+def test_files_stay_reported_when_their_stamps_are_dropped() -> None:
     files = [DoneFile(path=f"/{n}.DONE", size=0, mtime=datetime.fromtimestamp(n, UTC)) for n in range(LIMIT + 10)]
     seen = Seen()
     for file in files:

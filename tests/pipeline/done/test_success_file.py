@@ -1,4 +1,4 @@
-"""The .DONE file: only after a last look at everything that it vouches for, and the last thing written."""
+"""The .DONE file is written last, after a check of every file."""
 
 from __future__ import annotations
 
@@ -49,11 +49,11 @@ def delivered(path: str, content: bytes) -> DeliveredFile:
 
 
 def names(folder: Path) -> set[str]:
-    """Give what is there, but for the lock by which a retry knows its own files."""
+    """Return the names in a folder, without the lock, by which a retry recognizes its own files."""
     return {path.name for path in folder.iterdir() if path.suffix != ".lock"}
 
 
-def test_done_is_the_last_thing_written(inbox: Path) -> None:
+def test_done_is_written_last(inbox: Path) -> None:
     hidden, lock = temporary_path("/inbox/a.csv.DONE", DELIVERY, 0), lock_path("/inbox/a.csv")
     with SftpServer(inbox.parent) as server:
         write(server, {"a.csv": 3, "b.csv": 0})
@@ -67,16 +67,16 @@ def test_done_is_the_last_thing_written(inbox: Path) -> None:
             Operation("posix_rename", hidden, "/inbox/a.csv.DONE"),
             Operation("remove", lock),
         ]
-        looked = server.operations.index(Operation("create", hidden))
+        created = server.operations.index(Operation("create", hidden))
         for path in ("/inbox/a.csv", "/inbox/b.csv"):
-            assert Operation("stat", path) in server.operations[:looked]
-        shown = server.operations.index(Operation("posix_rename", hidden, "/inbox/a.csv.DONE"))
-        assert Operation("stat", hidden) in server.operations[looked:shown]
+            assert Operation("stat", path) in server.operations[:created]
+        renamed = server.operations.index(Operation("posix_rename", hidden, "/inbox/a.csv.DONE"))
+        assert Operation("stat", hidden) in server.operations[created:renamed]
     assert (inbox / "a.csv.DONE").read_bytes() == b""
 
 
 @pytest.mark.parametrize("name", ["a.csv.DONE", "From ACME ü.DONE", "x" * 250 + ".DONE"])
-def test_done_at_openssh(name: str, inbox: Path, tmp_path: Path) -> None:
+def test_done_on_openssh(name: str, inbox: Path, tmp_path: Path) -> None:
     with Sshd(inbox.parent, tmp_path / "sshd") as server:
         for _ in range(2):  # a second time it replaces the first
             write(server, {"a.csv": 3}, name)
@@ -90,7 +90,7 @@ def test_no_done_for_a_file_of_another_size(size: int, inbox: Path) -> None:
     assert names(inbox) == {"a.csv", "b.csv"}
 
 
-def test_no_done_for_a_file_that_is_gone(inbox: Path) -> None:
+def test_no_done_for_a_missing_file(inbox: Path) -> None:
     with (
         SftpServer(inbox.parent) as server,
         fails(RejectedError, "/inbox/c.csv: no such file at the site", "quirks: {stat_after_rename: false}."),
@@ -100,10 +100,10 @@ def test_no_done_for_a_file_that_is_gone(inbox: Path) -> None:
 
 
 @pytest.mark.parametrize("operation", ["create", "posix_rename"])
-def test_nothing_is_left_where_done_cannot_be_written(operation: str, inbox: Path) -> None:
+def test_nothing_is_left_behind_when_done_cannot_be_written(operation: str, inbox: Path) -> None:
     class Refusing(Folder):
-        def note(self, name: str, path: bytes, to: bytes | None = None) -> None:
-            super().note(name, path, to)
+        def record(self, name: str, path: bytes, to: bytes | None = None) -> None:
+            super().record(name, path, to)
             if name == operation:
                 raise asyncssh.SFTPPermissionDenied("Permission denied")
 
@@ -123,7 +123,7 @@ def test_done_without_posix_rename(inbox: Path) -> None:
             assert names(inbox) == {"a.csv", "b.csv", "a.csv.DONE"}
 
 
-def test_a_receiver_that_takes_all_at_once_and_a_try_that_was_cut_off_right_after(inbox: Path) -> None:
+def test_done_is_not_written_again_for_a_receiver_that_collects_at_once(inbox: Path) -> None:
     taken: list[bytes] = []
     closed: list[bool] = []
 
@@ -148,12 +148,12 @@ def test_a_receiver_that_takes_all_at_once_and_a_try_that_was_cut_off_right_afte
         write(server, {"a.csv": 3, "b.csv": 0})
         assert taken == [b"/inbox/a.csv.DONE"]
         assert {path.name for path in inbox.iterdir()} == {"b.csv"}
-        # Without that try's lock, a file that is gone is no success.
+        # Without that try's lock, a missing file is an error.
         with fails(RejectedError, "/inbox/a.csv: no such file at the site"):
             write(server, {"a.csv": 3, "b.csv": 0})
 
 
-def test_a_rename_that_was_refused_is_no_done(inbox: Path) -> None:
+def test_a_refused_rename_does_not_count_as_done(inbox: Path) -> None:
     class Refusing(Folder):
         def posix_rename(self, oldpath: bytes, newpath: bytes) -> Any:
             raise asyncssh.SFTPPermissionDenied("Permission denied")
@@ -168,10 +168,10 @@ def test_a_rename_that_was_refused_is_no_done(inbox: Path) -> None:
 
 @pytest.mark.parametrize("step", range(6))
 @pytest.mark.parametrize("done_first", [False, True])
-def test_a_connection_that_breaks_once(step: int, done_first: bool, inbox: Path) -> None:
+def test_done_is_written_after_one_broken_connection(step: int, done_first: bool, inbox: Path) -> None:
     class Breaking(Folder):
-        def note(self, name: str, path: bytes, to: bytes | None = None) -> None:
-            super().note(name, path, to)
+        def record(self, name: str, path: bytes, to: bytes | None = None) -> None:
+            super().record(name, path, to)
             if len(self.server.operations) == step + 1:
                 self.connection.abort()
                 if not done_first:

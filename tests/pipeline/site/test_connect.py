@@ -1,4 +1,4 @@
-"""Connections to servers that are gone, late, old or wrong in another way."""
+"""Connections to servers that are down, overloaded or outdated, or do not speak SFTP."""
 
 from __future__ import annotations
 
@@ -29,24 +29,26 @@ pytestmark = pytest.mark.usefixtures("nothing_left_behind", "short_pauses")
 def test_openssh_without_sftp(option: str, folder: Path, tmp_path: Path) -> None:
     with (
         Sshd(folder, tmp_path / "sshd", option) as server,
-        fails(RejectedError, "the login worked, but the site opens no SFTP session"),
+        fails(RejectedError, "the login worked, but the site did not open an SFTP session"),
     ):
         log_in(server.site())
 
 
-def test_a_refused_connection_is_tried_again(folder: Path) -> None:
+def test_a_refused_connection(folder: Path) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
-        with fails(TransientError, "nothing answers there (connection refused)"):
+        with fails(TransientError, "the connection was refused"):
             log_in(quick(unused.getsockname()[1]))
 
 
-def test_a_site_that_comes_up_late(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_connection_that_is_dropped_before_the_login_is_retried(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(site_module, "FIRST_PAUSE", 0.3)
     turned_away: list[socket.socket] = []
 
     def turn_away_twice(connection: socket.socket) -> None:
-        """Behave as sshd does with more than MaxStartups logins under way."""
+        """Behave like sshd with more pending logins than MaxStartups."""
         if len(connections) <= 2:
             connection.sendall(b"Exceeded MaxStartups\r\n")
             connection.close()
@@ -60,7 +62,7 @@ def test_a_site_that_comes_up_late(folder: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def tunnel(client: socket.socket, port: int) -> None:
-    """Pass bytes on, both ways, until one side ends."""
+    """Forward bytes in both directions until one side ends."""
     site = socket.create_connection(("127.0.0.1", port))
 
     def pump(source: socket.socket, sink: socket.socket) -> None:
@@ -88,12 +90,15 @@ def test_a_server_that_hangs_up_at_once(said: bytes) -> None:
         connection.sendall(said)
         connection.close()
 
-    with answering(hang_up) as (port, connections), fails(TransientError, "before it said that it is an SSH server"):
+    with (
+        answering(hang_up) as (port, connections),
+        fails(TransientError, "the connection was closed before an SSH banner arrived"),
+    ):
         log_in(quick(port, connect_timeout=3))
     assert len(connections) == 3
 
 
-def test_a_server_that_hangs_up_at_the_keys() -> None:
+def test_a_server_that_hangs_up_during_the_key_exchange() -> None:
     def hang_up(connection: socket.socket) -> None:
         connection.sendall(BANNER)
         connection.recv(4096)
@@ -117,7 +122,7 @@ def test_an_old_server_shares_no_algorithm(folder: Path) -> None:
         log_in(server.site())
 
 
-def test_a_server_that_says_something_else_than_sftp(folder: Path) -> None:
+def test_a_server_that_does_not_speak_sftp(folder: Path) -> None:
     class Chatty(asyncssh.SSHServerSession[bytes]):
         def connection_made(self, chan: Any) -> None:
             self.channel = chan
@@ -134,7 +139,7 @@ def test_a_server_that_says_something_else_than_sftp(folder: Path) -> None:
 
     with (
         SftpServer(folder, files=None, door=ChattyDoor) as server,
-        fails(RejectedError, "opens no SFTP session", "start-up files"),
+        fails(RejectedError, "did not open an SFTP session", "start-up files"),
     ):
         log_in(server.site())
 

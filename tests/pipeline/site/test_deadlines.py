@@ -1,4 +1,4 @@
-"""A site that falls silent: each wait for it ends within its time-out."""
+"""A silent site: every wait ends within its time-out."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_a_banner_that_drips() -> None:
 
 
 class StalledDoor(Door):
-    """Never decide."""
+    """Never answer the login."""
 
     async def validate_password(self, username: str, password: str) -> bool:
         super().validate_password(username, password)
@@ -65,7 +65,7 @@ class StalledDoor(Door):
 
 
 class StalledBeforeLogin(Door):
-    """Never say which logins are taken."""
+    """Never report the accepted login methods."""
 
     async def begin_auth(self, username: str) -> bool:  # type: ignore[override]  # asyncssh awaits it
         await asyncio.sleep(3600)
@@ -81,14 +81,14 @@ def test_no_answer_to_the_login(door: type[Door], folder: Path) -> None:
 
 
 class SilentSession(asyncssh.SSHServerSession[bytes]):
-    """Open the SFTP subsystem and say nothing."""
+    """Open the SFTP subsystem and send nothing."""
 
     def subsystem_requested(self, subsystem: str) -> bool:
         return True
 
 
 class SilentSubsystem(Door):
-    """Open a session that says nothing."""
+    """Open a session that sends nothing."""
 
     def session_requested(self) -> Any:
         return SilentSession()
@@ -110,7 +110,7 @@ def test_no_answer_to_the_sftp_session(door: type[Door], folder: Path) -> None:
 
 
 class StalledFolder(Folder):
-    """Never answer a question for a path."""
+    """Never answer a query for a path."""
 
     async def realpath(self, path: bytes) -> bytes:
         await asyncio.sleep(3600)

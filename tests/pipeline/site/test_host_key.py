@@ -1,4 +1,4 @@
-"""The site's host key is one of the pinned ones, or nothing is sent: no login either."""
+"""Nothing is sent, not even a login, unless the site's host key is pinned."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_a_pinned_key_of_each_kind(kind: str, folder: Path) -> None:
         log_in(server.site())
 
 
-def test_a_wrong_key_is_named_with_the_right_one(folder: Path) -> None:
+def test_a_wrong_key_is_reported_with_the_expected_one(folder: Path) -> None:
     other = public_line(ssh_key("ssh-ed25519", "another host"))
     with SftpServer(folder) as server:
         texts = [fingerprint(key) for line in (other, server.host_key) for key in pinned_host_keys(line, "")]
@@ -42,7 +42,7 @@ def test_a_key_of_another_kind_than_the_pinned_one(folder: Path) -> None:
         log_in(server.site(host_key=other))
 
 
-def test_an_unknown_key_gives_the_line_to_pin(folder: Path) -> None:
+def test_an_unknown_key_is_reported_with_the_line_to_pin(folder: Path) -> None:
     with SftpServer(folder) as server:
         (key,) = pinned_host_keys(server.host_key, "")
         with fails(ConfigurationError, fingerprint(key), "no host key is pinned", f"host_key: {server.host_key}"):
@@ -56,10 +56,10 @@ def test_one_pin_of_a_site_with_several_keys(pinned: int, folder: Path) -> None:
         log_in(server.site(host_key=server.host_key.splitlines()[pinned]))
 
 
-def test_a_pin_for_the_key_to_come(folder: Path) -> None:
-    coming = public_line(ssh_key("ssh-ed25519", "rotated"))
+def test_a_pin_for_a_future_key(folder: Path) -> None:
+    future = public_line(ssh_key("ssh-ed25519", "rotated"))
     with SftpServer(folder) as server:
-        for pins in (f"{server.host_key}\n{coming}", f"{coming}\n{server.host_key}", f"{coming}\\n{server.host_key}"):
+        for pins in (f"{server.host_key}\n{future}", f"{future}\n{server.host_key}", f"{future}\\n{server.host_key}"):
             log_in(server.site(host_key=pins))
 
 
@@ -79,6 +79,6 @@ def test_a_server_whose_key_signs_by_sha1_only(folder: Path, tmp_path: Path) -> 
     subprocess.run(["ssh-keygen", "-q", "-t", "rsa", "-N", "", "-f", key], check=True)
     with (
         Sshd(folder, tmp_path / "sshd", "HostKeyAlgorithms ssh-rsa", f"HostKey {key}") as server,
-        fails(ConfigurationError, "no acceptable host key", "SHA-1", "ask Persado to bring the site up to date"),
+        fails(ConfigurationError, "no acceptable host key", "SHA-1", "Ask Persado to update the site"),
     ):
         log_in(server.site(host_key=key.with_suffix(".pub").read_text()))

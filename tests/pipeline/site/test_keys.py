@@ -20,7 +20,7 @@ def keygen(*arguments: str | Path) -> str:
 
 
 def make_key(folder: Path, kind: str, form: str, passphrase: str) -> tuple[str, str]:
-    """Give a private key of ssh-keygen's, and its fingerprint."""
+    """Return a private key from ssh-keygen, and its fingerprint."""
     path = folder / "key"
     keygen(
         "-q",
@@ -80,7 +80,7 @@ def test_known_hosts_lines_of_this_site_count(known_as: str, tmp_path: Path) -> 
     assert pins(hashed, known_as) == [mine]
 
 
-def test_capitals_in_the_name_of_a_site_mean_nothing(tmp_path: Path) -> None:
+def test_site_names_are_case_insensitive(tmp_path: Path) -> None:
     line = public_line(ssh_key())
     for written, known_as in ((SITE, SITE.upper()), (SITE.upper(), SITE), (f"[{SITE.upper()}]:2222", f"[{SITE}]:2222")):
         assert pins(f"{written} {line}", known_as) == [line]
@@ -112,7 +112,7 @@ def test_keys_of_other_sites_only() -> None:
         "Å AAAA é",
     ],
 )
-def test_what_is_no_pin(line: str) -> None:
+def test_invalid_pins(line: str) -> None:
     with pytest.raises(ConfigurationError, match="extra host_key, line 3: expected a public key such as"):
         pinned_host_keys(f"{public_line(ssh_key())}\n\n{line}", SITE)
 
@@ -148,12 +148,12 @@ def test_private_keys(kind: str, form: str, passphrase: str, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(("kind", "form"), PRIVATE)
-def test_the_pass_phrase_of_a_private_key(kind: str, form: str, tmp_path: Path) -> None:
+def test_missing_and_wrong_pass_phrases(kind: str, form: str, tmp_path: Path) -> None:
     text, _ = make_key(tmp_path, kind, form, "Geheim!")
     for passphrase, problem in {
         None: "it is encrypted: set",
         "": "it is encrypted: set",
-        "geheim!": "is wrong",
+        "geheim!": "private_key_passphrase is wrong",
     }.items():
         with pytest.raises(ConfigurationError, match=problem) as caught:
             read_private_key(text, passphrase)
@@ -167,7 +167,7 @@ def test_a_pass_phrase_for_a_key_without_one(tmp_path: Path) -> None:
         read_private_key(text, "Geheim!")
 
 
-def test_what_is_no_private_key_is_never_shown(tmp_path: Path) -> None:
+def test_an_invalid_private_key_is_never_shown(tmp_path: Path) -> None:
     text, _ = make_key(tmp_path, "ed25519", "", "")
     lines = text.splitlines()
     broken = [
@@ -180,7 +180,7 @@ def test_what_is_no_private_key_is_never_shown(tmp_path: Path) -> None:
         text.upper(),
     ]
     for variant in broken:
-        with pytest.raises(ConfigurationError, match="it is no private key in OpenSSH or PEM form") as caught:
+        with pytest.raises(ConfigurationError, match="it is not a private key in OpenSSH or PEM format") as caught:
             read_private_key(variant, None)
         assert caught.value.__cause__ is caught.value.__context__ is None
         for word in re.findall(r"\S{10,}", variant):
@@ -190,31 +190,34 @@ def test_what_is_no_private_key_is_never_shown(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOJp2YOn", "it is a public key; the private one"),
+        ("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOJp2YOn", "it is a public key; paste the private key"),
         ("ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTY me@here", "it is a public key"),
         ("-----BEGIN PUBLIC KEY-----\nMIIB\n-----END PUBLIC KEY-----", "it is a public key"),
         ("---- BEGIN SSH2 PUBLIC KEY ----\nAAAA\n---- END SSH2 PUBLIC KEY ----", "it is a public key"),
-        ("PuTTY-User-Key-File-3: ssh-ed25519\nEncryption: none\nPublic-Lines: 2\nAAAA", "PuTTYgen exports it"),
+        (
+            "PuTTY-User-Key-File-3: ssh-ed25519\nEncryption: none\nPublic-Lines: 2\nAAAA",
+            "export it in OpenSSH format with PuTTYgen",
+        ),
         ("-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----", "it is a certificate"),
         ("-----BEGIN PGP PRIVATE KEY BLOCK-----\n\nx\n-----END PGP PRIVATE KEY BLOCK-----", "it is an OpenPGP key"),
     ],
 )
-def test_other_things_in_place_of_a_private_key(text: str, problem: str) -> None:
+def test_other_formats_in_place_of_a_private_key(text: str, problem: str) -> None:
     for form in (text, text.replace("\n", "\\n")):
         with pytest.raises(ConfigurationError, match=f"extra private_key: .*{problem}"):
             read_private_key(form, None)
 
 
-def test_a_kind_that_paramiko_has_not(tmp_path: Path) -> None:
+def test_an_unsupported_key_type(tmp_path: Path) -> None:
     subprocess.run(
         ["openssl", "genpkey", "-algorithm", "ed448", "-out", tmp_path / "key"], check=True, capture_output=True
     )
-    with pytest.raises(ConfigurationError, match="its kind is not supported"):
+    with pytest.raises(ConfigurationError, match="its type is not supported"):
         read_private_key((tmp_path / "key").read_text(), None)
 
 
-def test_a_bare_pin_is_its_own_kind() -> None:
+def test_the_type_of_a_pin_is_read_from_its_data() -> None:
     kind, data = public_line(ssh_key("ssh-rsa")).split()
     assert base64.b64decode(data)[4:11] == kind.encode()
-    # A wrong name in front of the key does not matter: what counts is what the key itself says.
+    # A wrong type name in front of the key is ignored.
     assert pins(f"ssh-ed25519 {data}") == [f"ssh-rsa {data}"]

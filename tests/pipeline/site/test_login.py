@@ -1,4 +1,4 @@
-"""The login: one attempt for each secret, at every kind of door, with nothing that lies around on the machine."""
+"""The login: one attempt per secret with every kind of server, without agent or home directory."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from persado.pipeline.site.keys import fingerprint, pinned_host_keys
 pytestmark = pytest.mark.usefixtures("nothing_left_behind", "short_pauses")
 
 
-def test_one_right_pass_phrase_is_one_attempt(folder: Path) -> None:
+def test_a_right_pass_phrase_is_one_attempt(folder: Path) -> None:
     with SftpServer(folder) as server:
         log_in(server.site())
         assert server.logins == ["password"]
 
 
-def test_one_wrong_pass_phrase_is_one_attempt(folder: Path) -> None:
+def test_a_wrong_pass_phrase_is_one_attempt(folder: Path) -> None:
     with SftpServer(folder) as server:
         with fails(RejectedError, f"{ACCOUNT}@127.0.0.1:{server.port}", "refused the login", "tried once"):
             log_in(server.site(password=WRONG))
@@ -42,7 +42,7 @@ def test_one_wrong_pass_phrase_is_one_attempt(folder: Path) -> None:
 
 
 class AskingDoor(Door):
-    """Take no password, but ask for one: PAM behind keyboard-interactive."""
+    """Accept no password, but prompt for it by keyboard-interactive, as PAM does."""
 
     def kbdint_auth_supported(self) -> bool:
         return True
@@ -59,14 +59,14 @@ class AskingDoor(Door):
 
 
 class AskingTwiceDoor(AskingDoor):
-    """Ask again in the same conversation, as some PAM modules do."""
+    """Prompt again in the same conversation, as some PAM modules do."""
 
     def validate_kbdint_response(self, username: str, responses: Any) -> Any:
         return super().validate_kbdint_response(username, responses) or ("", "", "", [("Try again: ", False)])
 
 
 class DisconnectingDoor(Door):
-    """Say goodbye at a wrong pass phrase."""
+    """Disconnect after a wrong pass phrase."""
 
     def validate_password(self, username: str, password: str) -> bool:
         if super().validate_password(username, password):
@@ -75,7 +75,7 @@ class DisconnectingDoor(Door):
 
 
 class ExpiredDoor(Door):
-    """Ask for a new pass phrase."""
+    """Require a new pass phrase."""
 
     def validate_password(self, username: str, password: str) -> bool:
         super().validate_password(username, password)
@@ -92,13 +92,13 @@ def test_a_right_pass_phrase_at_each_kind_of_door(door: type[Door], folder: Path
 @pytest.mark.parametrize("door", [AskingDoor, AskingTwiceDoor, BreakingDoor, DisconnectingDoor, ExpiredDoor])
 def test_a_wrong_pass_phrase_is_one_attempt_at_each_kind_of_door(door: type[Door], folder: Path) -> None:
     with SftpServer(folder, door=door) as server:
-        with fails(RejectedError, "will not be tried again by itself"):
+        with fails(RejectedError, "It was tried once and is not retried"):
             log_in(server.site(password=WRONG))
         assert len(server.logins) == 1
         assert len(server.connections) == 1
 
 
-def test_a_connection_lost_at_the_login_is_no_wrong_pass_phrase_once_it_was_right(folder: Path) -> None:
+def test_a_connection_lost_at_the_login_with_proven_credentials_is_transient(folder: Path) -> None:
     with SftpServer(folder, door=BreakingDoor) as server:
         with fails(TransientError, "cannot log in: the connection was lost"):
             site_module.open_session(server.site(password=WRONG), proven=True)
@@ -135,45 +135,45 @@ def test_a_private_key_that_cannot_be_read_reaches_no_server(folder: Path) -> No
 
 
 class KeyOnlyDoor(Door):
-    """Take keys only."""
+    """Accept keys only."""
 
     def password_auth_supported(self) -> bool:
         return False
 
 
-def test_a_pass_phrase_for_a_site_that_takes_none(folder: Path) -> None:
+def test_a_pass_phrase_for_a_site_that_accepts_none(folder: Path) -> None:
     with SftpServer(folder, door=KeyOnlyDoor, known_keys=[public_line(ssh_key())]) as server:
-        with fails(RejectedError, "takes the login by publickey", "extra private_key"):
+        with fails(RejectedError, "requires a login by publickey", "extra private_key"):
             log_in(server.site())
         assert server.logins == []
 
 
-def test_a_site_that_takes_no_keys_gets_the_pass_phrase(folder: Path) -> None:
+def test_a_site_that_accepts_no_keys_gets_the_pass_phrase(folder: Path) -> None:
     with SftpServer(folder) as server:
         log_in(server.site(private_key=private_text(ssh_key())))
         assert server.logins == ["password"]
 
 
-def test_a_key_for_a_site_that_takes_none(folder: Path) -> None:
+def test_a_key_for_a_site_that_accepts_none(folder: Path) -> None:
     with SftpServer(folder) as server:
-        with fails(RejectedError, "takes the login by keyboard-interactive, password, which", "Private key SHA256:"):
+        with fails(RejectedError, "requires a login by keyboard-interactive, password, which", "Private key SHA256:"):
             log_in(server.site(private_key=private_text(ssh_key()), password=None))
         assert server.logins == []
 
 
-def test_a_site_that_asks_for_both(folder: Path, tmp_path: Path) -> None:
+def test_a_site_that_requires_both(folder: Path, tmp_path: Path) -> None:
     key = ssh_key("ecdsa-sha2-nistp256", "both")
     (tmp_path / "known").write_bytes(key.export_public_key("rfc4716"))
     options = (f"SFTPAuthorizedUserKeys file:{tmp_path / 'known'}", "SFTPAuthMethods publickey+password")
     with Proftpd(folder, tmp_path / "proftpd", *options) as server:
         log_in(server.site(private_key=private_text(key)))
-        with fails(RejectedError, "the site takes the login by password, which this connection does not have"):
+        with fails(RejectedError, "the site requires a login by password, which this connection does not have"):
             log_in(server.site(private_key=private_text(key), password=None))
-        with fails(RejectedError, "The pass phrase or the account is wrong; it was tried once"):
+        with fails(RejectedError, "refused the login with this account and pass phrase. It was tried once"):
             log_in(server.site(private_key=private_text(key), password=WRONG))
 
 
-def test_no_secret_at_all(folder: Path) -> None:
+def test_a_connection_without_any_secret(folder: Path) -> None:
     with SftpServer(folder) as server:
         with fails(ConfigurationError, "neither a password (the pass phrase) nor the extra private_key"):
             log_in(server.site(password=None))
@@ -189,12 +189,12 @@ def test_openssh(folder: Path, tmp_path: Path) -> None:
         with fails(RejectedError, "refused the login", "private key SHA256:"):
             log_in(server.site(private_key=private_text(ssh_key("ssh-ed25519", "stranger"))))
         assert server.log.read_text().count("Failed publickey") == 1
-        with fails(RejectedError, "takes the login by publickey"):
+        with fails(RejectedError, "requires a login by publickey"):
             log_in(server.site(private_key=None, password=WRONG))
         assert "Failed password" not in server.log.read_text()
 
 
-# What lies around on the machine
+# Agent and home directory
 
 
 def test_neither_agent_nor_home_is_used(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

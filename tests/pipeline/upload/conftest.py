@@ -1,4 +1,4 @@
-"""A site's folder and three real servers for it; every test is looked at for what it leaves behind."""
+"""A site's folder and three real servers for it; every test is checked for leftovers."""
 
 from support.expect import nothing_left_behind, short_pauses
 from support.sites.sending import folder, server

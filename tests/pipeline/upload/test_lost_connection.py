@@ -1,4 +1,4 @@
-"""A connection that breaks or falls silent at any step: the delivery goes on, or says why not."""
+"""Connections that break or fall silent at any step: the upload continues, or reports why not."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from persado.pipeline.upload.staged import Upload, upload
 pytestmark = pytest.mark.usefixtures("nothing_left_behind", "short_pauses")
 
 
-def test_a_host_key_that_changes_between_two_tries(folder: Path) -> None:
+def test_upload_refuses_a_host_key_that_changed_between_two_tries(folder: Path) -> None:
     with (
         SftpServer(folder, files=faulty("write", hang_up_before, range(50, 1000))) as server,
         fails(TransientError, "the connection was lost"),
@@ -47,7 +47,7 @@ def test_a_host_key_that_changes_between_two_tries(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("silent", [False, True])
-def test_a_site_that_cannot_stand_the_question_for_free_space(silent: bool, folder: Path) -> None:
+def test_upload_survives_a_site_that_fails_at_the_free_space_query(silent: bool, folder: Path) -> None:
     class Touchy(Folder):
         async def statvfs(self, path: bytes) -> Any:
             if silent:
@@ -60,8 +60,8 @@ def test_a_site_that_cannot_stand_the_question_for_free_space(silent: bool, fold
     assert contents(folder / "inbox") == {"a.csv": SMALL}
 
 
-def test_another_machine_of_the_site_behind_the_same_name(folder: Path, tmp_path: Path) -> None:
-    """What one machine has got is nothing to the other."""
+def test_upload_fails_when_it_reconnects_to_another_server(folder: Path, tmp_path: Path) -> None:
+    """What arrived on one server is missing on the other."""
     (other := tmp_path / "other" / "inbox").mkdir(parents=True)
 
     class Moving(Folder):
@@ -72,7 +72,7 @@ def test_another_machine_of_the_site_behind_the_same_name(folder: Path, tmp_path
             return super().write(file_obj, offset, data)
 
     (other / "a.csv.DONE").write_bytes(b"stale")
-    with SftpServer(folder, files=Moving) as server, fails(TransientError, "has gone from the site before it was"):
+    with SftpServer(folder, files=Moving) as server, fails(TransientError, "disappeared from the site before it was"):
         send(server, {"b.csv": SMALL, "a.csv": NOISE}, done="a.csv.DONE")
     assert "b.csv" not in contents(folder / "inbox")
     assert contents(other, locks=True) == {}
@@ -97,7 +97,7 @@ FILES = {"a.csv": NOISE, "sub/b.csv": SMALL}
 
 @pytest.mark.parametrize("fault", [hang_up, hang_up_before])
 @pytest.mark.parametrize(("operation", "count"), STEPS)
-def test_a_connection_that_breaks_once(
+def test_upload_continues_after_one_broken_connection(
     operation: str, count: int, fault: Callable[[Folder], Any], folder: Path
 ) -> None:
     (folder / "inbox" / "a.csv.DONE").write_bytes(b"stale")
@@ -108,7 +108,7 @@ def test_a_connection_that_breaks_once(
 
 
 @pytest.mark.parametrize(("operation", "count"), [step for step in STEPS if step[0] != "written"])
-def test_a_connection_that_breaks_again_and_again(operation: str, count: int, folder: Path) -> None:
+def test_upload_fails_when_every_connection_breaks(operation: str, count: int, folder: Path) -> None:
     files = faulty(operation, hang_up_before, range(count, 1000))
     (folder / "inbox" / "a.csv.DONE").write_bytes(b"stale")
     with SftpServer(folder, files=files) as server:
@@ -122,7 +122,7 @@ def test_a_connection_that_breaks_again_and_again(operation: str, count: int, fo
 
 
 def check_after_fault(folder: Path) -> None:
-    """Everything under a final name is whole, and there is no early .DONE."""
+    """Check that every file under a final name is whole, and that there is no early .DONE."""
     files = contents(folder / "inbox")
     renamed = [name for name in FILES if name in files]
     for name in renamed:
@@ -131,7 +131,7 @@ def check_after_fault(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(("operation", "count"), STEPS[::2])
-def test_a_site_that_falls_silent_once(operation: str, count: int, folder: Path) -> None:
+def test_upload_continues_after_one_time_out(operation: str, count: int, folder: Path) -> None:
     released = threading.Event()
     files = faulty(operation, lambda served: released.wait(0.7), {count})
     with SftpServer(folder, files=files) as server:
@@ -139,7 +139,7 @@ def test_a_site_that_falls_silent_once(operation: str, count: int, folder: Path)
     assert contents(folder / "inbox") == FILES
 
 
-def test_a_site_that_stays_silent(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_upload_fails_when_the_site_stays_silent(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reconnect, "ATTEMPTS", 2)
     released = threading.Event()
     with SftpServer(folder, files=faulty("write", lambda served: released.wait(30), {50})) as server:
@@ -149,15 +149,15 @@ def test_a_site_that_stays_silent(folder: Path, monkeypatch: pytest.MonkeyPatch)
         check_after_fault(folder)
 
 
-def test_a_site_that_was_never_reached_is_not_asked_again_and_again(folder: Path) -> None:
+def test_upload_fails_quickly_when_the_site_cannot_be_reached(folder: Path) -> None:
     with SftpServer(folder) as server:
         site = server.site()
-    with fails(TransientError, "nothing answers there", within=10):
+    with fails(TransientError, "the connection was refused", within=10):
         file = Upload("/inbox/a.csv", 0, digest(b""), io.BytesIO)
         upload(partial(connect, site), [file], UploadPlan(delivery_id=DELIVERY, remote_folder="/inbox"))
 
 
-def test_the_reason_of_a_pause_is_logged(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_pause_logs_its_reason(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     with SftpServer(folder, files=faulty("write", hang_up_before, {50})) as server:
         send(server, {"a.csv": NOISE})
     (line,) = [record.getMessage() for record in caplog.records if record.name.startswith("persado")]
@@ -167,7 +167,7 @@ def test_the_reason_of_a_pause_is_logged(folder: Path, caplog: pytest.LogCapture
 
 @contextmanager
 def clogging(port: int, after: int) -> Iterator[int]:
-    """Give the port of a proxy that stops reading, and closes nothing, after so many bytes to the site."""
+    """Yield the port of a proxy that stops reading after some bytes to the site, and closes nothing."""
     pumps: list[threading.Thread] = []
     sites: list[socket.socket] = []
 
@@ -201,7 +201,7 @@ def clogging(port: int, after: int) -> Iterator[int]:
         site.close()
 
 
-def test_a_network_that_takes_no_more_bytes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_upload_fails_when_the_network_accepts_no_more_bytes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with SftpServer(folder) as server, clogging(server.port, 200_000) as proxy:
         monkeypatch.setattr(reconnect, "ATTEMPTS", 1)
         site = {"port": proxy, "channel_timeout": 0.5}

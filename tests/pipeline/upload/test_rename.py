@@ -1,4 +1,4 @@
-"""The final names: the older file stays until the new one takes its place, also at a site without posix-rename."""
+"""Final names: the older file stays until the new one takes its place, also without posix-rename."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ pytestmark = pytest.mark.usefixtures("nothing_left_behind", "short_pauses")
 
 
 class Plain(Folder):
-    """Know no posix-rename."""
+    """A folder without posix-rename."""
 
     def posix_rename(self, oldpath: bytes, newpath: bytes) -> Any:
-        self.note("unsupported", oldpath, newpath)
+        self.record("unsupported", oldpath, newpath)
         raise asyncssh.SFTPOpUnsupported("Operation unsupported")
 
 
@@ -45,7 +45,7 @@ def test_without_posix_rename_the_old_file_stays_until_the_new_one_is_there(fold
 
 
 @pytest.mark.parametrize("refused", ["/inbox/a.csv", "/inbox/b.csv"])
-def test_without_posix_rename_the_old_file_comes_back_when_the_rename_fails(refused: str, folder: Path) -> None:
+def test_without_posix_rename_the_old_file_is_restored_when_the_rename_fails(refused: str, folder: Path) -> None:
     class Stubborn(Plain):
         def rename(self, oldpath: bytes, newpath: bytes) -> Any:
             if newpath.decode() == refused and b"replaced" not in oldpath:
@@ -65,14 +65,14 @@ def test_without_posix_rename_the_old_file_comes_back_when_the_rename_fails(refu
 
 @pytest.mark.parametrize("done_first", [False, True])
 @pytest.mark.parametrize("step", range(1, 8))
-def test_without_posix_rename_a_connection_lost_between_two_renames_is_mended(
+def test_without_posix_rename_upload_continues_after_a_connection_lost_between_two_renames(
     step: int, done_first: bool, folder: Path
 ) -> None:
     class Breaking(Plain):
         steps = 0
 
-        def note(self, name: str, path: bytes, to: bytes | None = None) -> None:
-            super().note(name, path, to)
+        def record(self, name: str, path: bytes, to: bytes | None = None) -> None:
+            super().record(name, path, to)
             if "unsupported" in [operation.name for operation in self.server.operations]:
                 type(self).steps += 1
                 if self.steps == step:
@@ -87,8 +87,8 @@ def test_without_posix_rename_a_connection_lost_between_two_renames_is_mended(
     assert contents(folder / "inbox") == {"a.csv": NOISE}
 
 
-def test_without_posix_rename_the_next_try_takes_up_what_was_moved_aside(folder: Path) -> None:
-    """Also with other contents; until the new file is there, the old one stays."""
+def test_without_posix_rename_the_next_try_resumes_with_the_old_file_moved_aside(folder: Path) -> None:
+    """Also with other content; the old file stays until the new one is there."""
     lost: list[bool] = [True]
 
     class Breaking(Plain):
@@ -105,7 +105,7 @@ def test_without_posix_rename_the_next_try_takes_up_what_was_moved_aside(folder:
 
     (folder / "inbox" / "a.csv").write_bytes(b"old")
     with SftpServer(folder, files=Breaking) as server:
-        with fails(TransientError, "the older file of the name may now be /inbox/.persado-"):
+        with fails(TransientError, "the older file may have been moved to /inbox/.persado-"):
             send(server, {"a.csv": NOISE})
         [aside] = [path for path in (folder / "inbox").iterdir() if path.name.endswith("-replaced.part")]
         lost.append(True)
@@ -117,13 +117,13 @@ def test_without_posix_rename_the_next_try_takes_up_what_was_moved_aside(folder:
     assert contents(folder / "inbox", locks=True) == {"a.csv": SMALL}
 
 
-def test_an_old_file_of_the_same_size_is_never_taken_for_the_new_one(folder: Path) -> None:
+def test_an_old_file_of_the_same_size_is_not_mistaken_for_the_new_one(folder: Path) -> None:
     class Sweeping(Folder):
-        def note(self, name: str, path: bytes, to: bytes | None = None) -> None:
-            super().note(name, path, to)
+        def record(self, name: str, path: bytes, to: bytes | None = None) -> None:
+            super().record(name, path, to)
             if name == "posix_rename":
                 self.server.folder.joinpath(path.decode().lstrip("/")).unlink()
 
     (folder / "inbox" / "a.csv").write_bytes(b"x" * len(SMALL))
-    with SftpServer(folder, files=Sweeping) as server, fails(TransientError, "has gone from the site"):
+    with SftpServer(folder, files=Sweeping) as server, fails(TransientError, "disappeared from the site"):
         send(server, {"a.csv": SMALL})

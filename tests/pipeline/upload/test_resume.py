@@ -1,4 +1,4 @@
-"""An upload goes on where it ended: what has arrived is looked at, and not sent again if it is right."""
+"""An upload continues where it ended: what has arrived intact is not sent again."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from persado.pipeline.upload.transfer import BLOCK, TAIL
 pytestmark = pytest.mark.usefixtures("nothing_left_behind", "short_pauses")
 
 
-def test_what_has_arrived_is_not_sent_again(folder: Path) -> None:
+def test_arrived_data_is_not_sent_again(folder: Path) -> None:
     with SftpServer(folder, files=faulty("write", hang_up_before, {50})) as server:
         send(server, {"a.csv": NOISE})
         assert [offset for _, offset, _ in server.written].count(0) == 1
@@ -32,7 +32,7 @@ def test_what_has_arrived_is_not_sent_again(folder: Path) -> None:
     assert contents(folder / "inbox") == {"a.csv": NOISE}
 
 
-def test_the_next_try_goes_on(folder: Path) -> None:
+def test_the_next_try_continues(folder: Path) -> None:
     with (
         SftpServer(folder, files=faulty("write", hang_up_before, range(50, 1000))) as server,
         fails(TransientError, "the upload of /inbox/a.csv failed: the connection was lost"),
@@ -55,7 +55,7 @@ def test_a_complete_file_is_not_sent_again(folder: Path) -> None:
     assert contents(folder / "inbox") == {"a.csv": NOISE}
 
 
-def test_another_content_or_delivery_does_not_go_on(folder: Path) -> None:
+def test_other_content_or_another_delivery_does_not_continue(folder: Path) -> None:
     left = Path(temporary(str(folder / "inbox" / "a.csv"), 1, SMALL))
     left.write_bytes(NOISE[:1000])
     with SftpServer(folder) as server:
@@ -64,7 +64,7 @@ def test_another_content_or_delivery_does_not_go_on(folder: Path) -> None:
         assert sum(size for _, _, size in server.written) == len(NOISE) + len(SMALL)
 
 
-def test_what_may_not_be_read_is_sent_again(folder: Path) -> None:
+def test_a_file_that_cannot_be_read_is_sent_again(folder: Path) -> None:
     class WriteOnly(Folder):
         def open(self, path: bytes, pflags: int, attrs: Any) -> Any:
             if not pflags & asyncssh.FXF_WRITE:
@@ -78,7 +78,7 @@ def test_what_may_not_be_read_is_sent_again(folder: Path) -> None:
     assert contents(folder / "inbox") == {"a.csv": NOISE}
 
 
-def test_holes_near_the_end_are_noticed(folder: Path) -> None:
+def test_holes_near_the_end_are_detected(folder: Path) -> None:
     content = random.Random(2).randbytes(30_000_000)
     holes = bytearray(content[:25_000_000])
     holes[17_000_000:17_032_768] = bytes(32768)
@@ -120,7 +120,7 @@ def test_only_the_tail_is_read_back_in_the_same_try(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("verify", ["size", "read_back"])
-def test_what_an_earlier_try_has_left_is_compared_as_a_whole(verify: str, folder: Path) -> None:
+def test_a_file_of_an_earlier_try_is_compared_as_a_whole(verify: str, folder: Path) -> None:
     content = random.Random(2).randbytes(TAIL + 2_000_000)
     left = Path(temporary(str(folder / "inbox" / "a.csv"), 1, content))
     left.write_bytes(content[:-500_000])
@@ -136,7 +136,7 @@ def test_what_an_earlier_try_has_left_is_compared_as_a_whole(verify: str, folder
     assert contents(folder / "inbox") == {"a.csv": content}
 
 
-def test_patience_lasts_as_long_as_there_is_progress(folder: Path) -> None:
+def test_upload_reconnects_as_long_as_there_is_progress(folder: Path) -> None:
     content = random.Random(2).randbytes(4_000_000)
     with SftpServer(folder, files=faulty("write", hang_up_before, range(20, 1000, 20))) as server:
         send(server, {"a.csv": content})

@@ -1,4 +1,4 @@
-"""What every site must allow, proven against three real servers: asyncssh, OpenSSH's sshd and ProFTPD's mod_sftp."""
+"""What every site must support, tested with three real servers: asyncssh, OpenSSH's sshd and ProFTPD's mod_sftp."""
 
 from __future__ import annotations
 
@@ -59,21 +59,21 @@ def test_a_remote_folder_with_a_space(server: Server, folder: Path) -> None:
     assert contents(folder / "From ACME é") == {"a.csv": SMALL}
 
 
-def test_older_files_are_replaced_and_a_stale_done_goes(server: Server, folder: Path) -> None:
+def test_older_files_are_replaced_and_a_stale_done_is_removed(server: Server, folder: Path) -> None:
     for name in ("a.csv", "b.csv", "a.csv.DONE", "other.csv.DONE"):
         (folder / "inbox" / name).write_bytes(b"old")
     send(server, {"a.csv": NOISE, "b.csv": b""}, done="a.csv.DONE")
     assert contents(folder / "inbox") == {"a.csv": NOISE, "b.csv": b"", "other.csv.DONE": b"old"}
 
 
-def test_a_stale_done_goes_where_none_follows(server: Server, folder: Path) -> None:
+def test_a_stale_done_is_removed_even_if_none_follows(server: Server, folder: Path) -> None:
     for name in ("a.csv", DONE):
         (folder / "inbox" / name).write_bytes(b"old")
     send(server, {"a.csv": SMALL}, done=DONE, done_follows=False)
     assert contents(folder / "inbox", locks=True) == {"a.csv": SMALL}
 
 
-def test_parts_of_an_earlier_delivery_of_more_parts_go(server: Server, folder: Path) -> None:
+def test_further_parts_of_an_earlier_delivery_are_removed(server: Server, folder: Path) -> None:
     for name in ("1.csv", "3.csv", "4.csv", "6.csv", "a.DONE"):
         (folder / "inbox" / name).write_bytes(b"old")
     parts = {"1.csv": SMALL, "2.csv": LARGE}
@@ -81,24 +81,24 @@ def test_parts_of_an_earlier_delivery_of_more_parts_go(server: Server, folder: P
     def part_path(number: int) -> str:
         return server.remote(f"inbox/{number}.csv")
 
-    with fails(RejectedError, "inbox/1.csv is at the site already"):
+    with fails(RejectedError, "inbox/1.csv already exists at the site"):
         send(server, parts, done="a.DONE", part_path=part_path, if_exists="fail")
     send(server, parts, done="a.DONE", part_path=part_path)
-    # What follows a gap is nobody's part.
+    # A file after a gap is not a part.
     assert contents(folder / "inbox") == {**parts, "6.csv": b"old"}
 
 
 def test_if_exists_fail(server: Server, folder: Path) -> None:
     (folder / "inbox" / "b.csv").write_bytes(b"old")
     (folder / "inbox" / "a.csv.DONE").write_bytes(b"")
-    with fails(RejectedError, "inbox/b.csv is at the site already", "if_exists"):
+    with fails(RejectedError, "inbox/b.csv already exists at the site", "if_exists"):
         send(server, {"a.csv": SMALL, "b.csv": SMALL}, if_exists="fail", done="a.csv.DONE")
     assert contents(folder / "inbox") == {"b.csv": b"old", "a.csv.DONE": b""}
     send(server, {"c.csv": SMALL}, if_exists="fail")
     assert (folder / "inbox" / "c.csv").read_bytes() == SMALL
 
 
-def test_the_remote_folder_is_never_made(server: Server, folder: Path) -> None:
+def test_a_missing_remote_folder_is_not_created(server: Server, folder: Path) -> None:
     with fails(RejectedError, f"remote folder {server.remote('nowhere')}: there is no such folder", "remote_folder"):
         send(server, {"a.csv": SMALL}, remote_folder="nowhere")
     with fails(RejectedError, "there is no such folder"):
@@ -123,7 +123,7 @@ def test_a_folder_where_a_file_is_needed(server: Server, folder: Path) -> None:
     assert contents(folder) == {}
 
 
-def test_what_a_cut_short_try_left_is_used_only_if_it_is_right(server: Server, folder: Path) -> None:
+def test_data_of_an_interrupted_try_is_used_only_if_it_matches(server: Server, folder: Path) -> None:
     for left in (NOISE[:1_500_000], NOISE[:-1] + b"?", NOISE + NOISE, b"x" * 1_500_000):
         Path(temporary(str(folder / "inbox" / "a.csv"), 1, NOISE)).write_bytes(left)
         send(server, {"a.csv": NOISE})
@@ -133,7 +133,7 @@ def test_what_a_cut_short_try_left_is_used_only_if_it_is_right(server: Server, f
 # Folders
 
 
-def test_the_remote_folder_is_made_if_that_is_wanted(server: Server, folder: Path) -> None:
+def test_create_remote_folder(server: Server, folder: Path) -> None:
     for _ in range(2):
         send(server, {"2026/a.csv": SMALL}, remote_folder="new/From ACME", create_remote_folder=True)
     assert contents(folder / "new") == {"From ACME/2026/a.csv": SMALL}
@@ -143,7 +143,7 @@ def test_the_remote_folder_is_made_if_that_is_wanted(server: Server, folder: Pat
 
 
 @pytest.mark.parametrize("name", [DONE, "From ACME ü " + "x" * 200 + ".DONE"])
-def test_a_delivery_from_the_first_byte_to_done(name: str, server: Server, folder: Path) -> None:
+def test_a_complete_delivery(name: str, server: Server, folder: Path) -> None:
     (folder / "inbox" / name).write_bytes(b"stale")
     for _ in range(2):  # a second time it replaces the first
         send(server, FILES, done=name)
@@ -155,8 +155,8 @@ def test_a_delivery_from_the_first_byte_to_done(name: str, server: Server, folde
 def test_a_manifest(server: Server, folder: Path) -> None:
     send(server, FILES, done=DONE)
     finish(server, FILES, DONE, with_manifest=True)
-    told = json.loads((folder / "inbox" / DONE).read_bytes())
-    assert told == {
+    written = json.loads((folder / "inbox" / DONE).read_bytes())
+    assert written == {
         "delivery_id": DELIVERY,
         "rows": sum(content.count(b"\n") for content in FILES.values()),
         "key_fingerprint": "AB" * 20,
@@ -169,11 +169,9 @@ def test_a_manifest(server: Server, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("other", [b"", SMALL, LARGE[:-1] + b"?"], ids=["empty", "smaller", "changed"])
-def test_no_done_for_what_is_another_ones(other: bytes, server: Server, folder: Path) -> None:
+def test_no_done_for_a_file_of_another_delivery(other: bytes, server: Server, folder: Path) -> None:
     (folder / "inbox" / "a.csv").write_bytes(other)
-    with fails(
-        RejectedError, "inbox/a.csv: expected", "is not what this delivery has sent", "clear the task 'extract'"
-    ):
+    with fails(RejectedError, "inbox/a.csv: expected", "is not what this delivery sent", "clear the task 'extract'"):
         finish(server, {"a.csv": LARGE}, DONE)
     assert contents(folder / "inbox", locks=True) == {"a.csv": other}
 
@@ -191,16 +189,20 @@ def test_done_can_be_written_again(server: Server, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("verify", ["read_back", "server_hash"])
-def test_what_arrived_is_verified(verify: str, server: Server, folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_arrived_files_are_verified(
+    verify: str, server: Server, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level("INFO")
     send(server, {**FILES, "empty.csv": b""}, verify=verify)
     assert contents(folder / "inbox") == {**FILES, "empty.csv": b""}
-    assert caplog.text.count("the SHA-256 at the site is right") == 2
-    assert ("is read back instead" in caplog.text) == (verify == "server_hash" and not isinstance(server, Proftpd))
+    assert caplog.text.count("the SHA-256 at the site matches") == 2
+    assert ("reading the file back instead" in caplog.text) == (
+        verify == "server_hash" and not isinstance(server, Proftpd)
+    )
 
 
 @pytest.mark.parametrize("verify", ["read_back", "server_hash"])
-def test_what_arrived_wrong_gets_no_name(
+def test_a_damaged_file_is_not_renamed(
     verify: str, server: Server, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def send_and_spoil(*arguments: Any, **options: Any) -> int:
@@ -226,7 +228,9 @@ def test_a_large_file_is_read_back_in_windows(server: Server, folder: Path, monk
 # Space
 
 
-def test_a_site_without_room_is_sent_nothing(server: Server, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_sent_without_enough_free_space(
+    server: Server, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     asked: list[int | None] = []
 
     def little(*arguments: Any) -> int | None:
@@ -237,7 +241,7 @@ def test_a_site_without_room_is_sent_nothing(server: Server, folder: Path, monke
     with fails(TransientError, "400,000 bytes are to be sent, but the site has room for 1,000", "Nothing was sent"):
         send(server, {"a.csv": LARGE})
     assert contents(folder / "inbox", locks=True) == {}
-    # All three tell the truth.
+    # All three servers report the real free space.
     found = os.statvfs(folder)
     assert asked[0] is not None
     assert abs(asked[0] - found.f_bavail * found.f_frsize) < 2_000_000_000
@@ -246,26 +250,26 @@ def test_a_site_without_room_is_sent_nothing(server: Server, folder: Path, monke
     assert contents(folder / "inbox") == {"a.csv": LARGE}
 
 
-# The next try of a killed one
+# The next try after a killed one
 
 
 @pytest.mark.parametrize("if_exists", ["replace", "fail"])
-def test_what_the_killed_try_has_put_in_place_is_its_own(if_exists: str, server: Server, folder: Path) -> None:
+def test_files_that_a_killed_try_renamed_belong_to_the_delivery(if_exists: str, server: Server, folder: Path) -> None:
     inbox, sent = folder / "inbox", list[int]()
-    # As a worker leaves it that is killed between two renames.
+    # The state after a worker was killed between two renames.
     (inbox / "sub").mkdir()
     (inbox / "a.csv").write_bytes(LARGE)
     Path(temporary(str(inbox / "sub" / "b.csv"), 2, SMALL)).write_bytes(SMALL)
     placing = files_digest((file.remote_path, file.sha256) for file in delivered(server, FILES))
     lock = Path(lock_path(server.remote("inbox/a.csv")))
-    (inbox / lock.name).write_bytes(Holder(DELIVERY, "killed", placing).write())
-    with fails(RejectedError, "inbox/a.csv is at the site already"):
+    (inbox / lock.name).write_bytes(Holder(DELIVERY, "killed", placing).serialize())
+    with fails(RejectedError, "inbox/a.csv already exists at the site"):
         send(server, {"a.csv": SMALL}, delivery_id="f" * 16, if_exists="fail", quirks=Quirks(lock_file=False))
     send(server, FILES, done=DONE, if_exists=if_exists, on_bytes=sent.append)
     assert sent == []
     finish(server, FILES, DONE)
     assert contents(inbox, locks=True) == {**FILES, DONE: b""}
-    with fails(RejectedError, "inbox/a.csv is at the site already"):
+    with fails(RejectedError, "inbox/a.csv already exists at the site"):
         send(server, FILES, done=DONE, if_exists="fail")
 
 

@@ -1,4 +1,4 @@
-"""Uploads to servers that behave, and to servers that do not: nobody ever sees half a file."""
+"""Uploads to working and to faulty servers: no partial file is ever visible."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from persado.settings.models.quirks import Quirks
 pytestmark = pytest.mark.usefixtures("nothing_left_behind", "short_pauses")
 
 
-def test_temporary_names_are_hidden_short_and_of_this_content() -> None:
+def test_temporary_names_are_hidden_and_short_and_contain_a_digest() -> None:
     path = temporary("/inbox/" + "é" * 120 + ".csv", 7, SMALL)
     assert path == f"/inbox/.persado-{DELIVERY}-0000007-{digest(SMALL)[:16]}.part"
 
 
-# The order of things
+# Order
 
 
 def test_the_order_of_operations(folder: Path) -> None:
@@ -83,7 +83,7 @@ def test_nobody_sees_an_incomplete_file(folder: Path) -> None:
 # Faults of the site
 
 
-def test_a_silent_truncation_is_noticed(folder: Path) -> None:
+def test_a_silent_truncation_is_detected(folder: Path) -> None:
     class Truncating(Folder):
         def write(self, file_obj: object, offset: int, data: bytes) -> Any:
             return super().write(file_obj, offset, data) if offset < 1_000_000 else len(data)
@@ -95,7 +95,7 @@ def test_a_silent_truncation_is_noticed(folder: Path) -> None:
 
 
 def full_after(size: int, error: Callable[[], Exception]) -> type[Folder]:
-    """Give a folder that takes so many bytes and no more."""
+    """Return a folder that fails after some bytes."""
 
     class Full(Folder):
         def write(self, file_obj: object, offset: int, data: bytes) -> Any:
@@ -110,7 +110,10 @@ def full_after(size: int, error: Callable[[], Exception]) -> type[Folder]:
 @pytest.mark.parametrize(
     ("error", "text"),
     [
-        (lambda: asyncssh.SFTPFailure("Failure"), "often its disk is full or the account's quota is used up"),
+        (
+            lambda: asyncssh.SFTPFailure("Failure"),
+            "the site says only 'Failure'. SFTP reports a full disk and an exceeded quota this way, too",
+        ),
         (lambda: OSError(errno.ENOSPC, "No space left on device"), "No space left on device"),
         (lambda: OSError(errno.EDQUOT, "Disk quota exceeded"), "Disk quota exceeded"),
     ],
@@ -123,11 +126,11 @@ def test_no_space(error: Callable[[], Exception], text: str, size: int, folder: 
 
 
 def refusing(name: str, error: Callable[[], Exception], hidden: bool | None = None) -> type[Folder]:
-    """Give a folder that refuses an operation, only for hidden or only for other paths."""
+    """Return a folder that refuses an operation, optionally only for hidden or only for other paths."""
 
     class Refusing(Folder):
-        def note(self, operation: str, path: bytes, to: bytes | None = None) -> None:
-            super().note(operation, path, to)
+        def record(self, operation: str, path: bytes, to: bytes | None = None) -> None:
+            super().record(operation, path, to)
             if operation == name and hidden in (None, b"/.persado-" in path):
                 raise error()
 
@@ -141,14 +144,14 @@ def denied() -> Exception:
 @pytest.mark.parametrize(
     ("operation", "text"),
     [
-        ("stat", "cannot look at /inbox"),
+        ("stat", "cannot access /inbox"),
         ("mkdir", "cannot create the folder /inbox/sub"),
         ("create", "cannot open /inbox/sub/.persado-"),
         ("remove", "cannot remove /inbox/a.csv.DONE"),
         ("posix_rename", "cannot rename /inbox/sub/.persado-"),
     ],
 )
-def test_a_missing_right_is_no_absence(operation: str, text: str, folder: Path) -> None:
+def test_upload_reports_a_missing_permission(operation: str, text: str, folder: Path) -> None:
     (folder / "inbox" / "a.csv.DONE").write_bytes(b"")
     hidden = {"remove": False, "create": True, "posix_rename": True}.get(operation)
     with (
@@ -159,7 +162,7 @@ def test_a_missing_right_is_no_absence(operation: str, text: str, folder: Path) 
     assert set(contents(folder / "inbox")) - {"a.csv.DONE"} == set()
 
 
-def test_a_folder_that_another_delivery_makes_at_the_same_moment(folder: Path) -> None:
+def test_a_folder_that_another_delivery_creates_at_the_same_moment(folder: Path) -> None:
     class Racing(Folder):
         def mkdir(self, path: bytes, attrs: Any) -> Any:
             self.server.folder.joinpath(path.decode().lstrip("/")).mkdir()
@@ -170,7 +173,7 @@ def test_a_folder_that_another_delivery_makes_at_the_same_moment(folder: Path) -
     assert contents(folder) == {"inbox/a/b/c.csv": SMALL}
 
 
-def test_a_source_that_fails_is_no_fault_of_the_site(folder: Path) -> None:
+def test_an_error_of_the_source_is_not_reported_as_one_of_the_site(folder: Path) -> None:
     class Broken(io.BytesIO):
         def read(self, size: int | None = -1, /) -> bytes:
             raise OSError(errno.EIO, "Input/output error")
@@ -181,7 +184,7 @@ def test_a_source_that_fails_is_no_fault_of_the_site(folder: Path) -> None:
     assert contents(folder) == {}
 
 
-def test_a_right_that_is_lost_midway(folder: Path) -> None:
+def test_upload_reports_a_permission_that_is_lost_midway(folder: Path) -> None:
     (folder / "inbox" / "a.csv").write_bytes(b"old")
     with (
         SftpServer(folder, files=full_after(1_000_000, denied)) as server,
@@ -192,7 +195,7 @@ def test_a_right_that_is_lost_midway(folder: Path) -> None:
 
 
 class Taking(Folder):
-    """Take files away as soon as they are closed or have another name, as a site does that works on them at once."""
+    """Take files away as soon as they are renamed, like a site that processes them at once."""
 
     def take(self, path: bytes) -> None:
         found = self.server.folder.joinpath(path.decode().lstrip("/"))
@@ -204,7 +207,7 @@ class Taking(Folder):
             self.take(newpath)
 
 
-def test_a_site_that_takes_files_when_they_have_their_names(folder: Path) -> None:
+def test_a_site_that_collects_files_when_they_are_renamed(folder: Path) -> None:
     files, quirks = {"a.csv": NOISE, "b.csv": SMALL}, Quirks(stat_after_rename=False)
     with SftpServer(folder, files=Taking) as server:
         send(server, files, done="a.csv.DONE", quirks=quirks)
@@ -215,7 +218,7 @@ def test_a_site_that_takes_files_when_they_have_their_names(folder: Path) -> Non
     assert contents(folder, locks=True) == {**arrived, "inbox/a.csv.DONE": b""}
 
 
-def test_a_site_that_takes_files_before_they_have_their_names(folder: Path) -> None:
+def test_a_site_that_collects_files_before_they_are_renamed(folder: Path) -> None:
     class TakingAtOnce(Taking):
         def close(self, file_obj: object) -> Any:
             path = self.writing.get(file_obj, "")

@@ -1,4 +1,4 @@
-"""What deliveries that never ended have left at the site is removed, and nothing else."""
+"""Leftovers of unfinished deliveries are removed, and nothing else."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ def test_abandoned_files_are_swept_and_nothing_else(server: Server, folder: Path
         put(f".persado-{'d' * 16}-0000001-{'0' * 16}.part"),
         put(f"persado-{'d' * 16}-0000002-{'0' * 16}-replaced.part"),
         put(f".persado-{'1' * 16}.lock"),
-        put(f".persado-{DELIVERY}-0000001-{'0' * 16}.part", time.time()),  # of another content
+        put(f".persado-{DELIVERY}-0000001-{'0' * 16}.part", time.time()),  # other content
     ]
     kept = {
         put("foreign.csv"),
         put(".persado-notes.part"),
         put(".persado.lock"),
         put(f".persado-{'e' * 16}-0000001-{'0' * 16}.part"),
-        put(f".persado-{'e' * 16}-0000002-{'0' * 16}.part", time.time()),  # it is running still
+        put(f".persado-{'e' * 16}-0000002-{'0' * 16}.part", time.time()),  # still running
         put(f".persado-{'2' * 16}.lock", time.time()),
     }
     send(server, {"a.csv": SMALL})

@@ -1,4 +1,4 @@
-"""A line to a site that breaks after so many bytes."""
+"""A proxy whose connections break after some bytes."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from support.stubs import answering
 @contextmanager
 def cut_line(port: int, after: int, times: int | None = None) -> Iterator[int]:
     """
-    Give the port of a proxy; connections through it break after so many bytes to the site.
+    Yield the port of a proxy whose connections break after some bytes to the site.
 
     :param port: the site's port
     :param after: how many bytes
-    :param times: how many connections break; None is all
+    :param times: how many connections break; None for all
     """
     lines: list[_Line] = []
 

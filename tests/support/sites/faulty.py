@@ -1,4 +1,4 @@
-"""A site's folder that breaks a connection at some operation, and one that sees what a receiver would see."""
+"""A site's folder that fails at given operations, and one that records what a receiver would see."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from support.sites.sftp_server import Folder
 
 
 class WatchedFolder(Folder):
-    """See at every operation and every write what a receiver would see."""
+    """Record at every operation and every write what a receiver would see."""
 
     seen: ClassVar[list[dict[str, int]]]
 
-    def note(self, name: str, path: bytes, to: bytes | None = None) -> None:
-        super().note(name, path, to)
-        self.look()
+    def record(self, name: str, path: bytes, to: bytes | None = None) -> None:
+        super().record(name, path, to)
+        self.record_view()
 
     def write(self, file_obj: object, offset: int, data: bytes) -> Any:
-        self.look()
+        self.record_view()
         return super().write(file_obj, offset, data)
 
-    def look(self) -> None:
+    def record_view(self) -> None:
         files = self.server.folder.rglob("[!.]*")
         self.seen.append({path.name: path.stat().st_size for path in files if path.is_file()})
 
 
 def faulty(name: str, fault: Callable[[Folder], Any], times: Container[int]) -> type[Folder]:
-    """Give a folder with a fault at some of the operations of a name: the first is number 1."""
+    """Return a folder with a fault at some calls of an operation, counted from 1."""
 
     class Faulty(Folder):
         seen = 0
@@ -38,8 +38,8 @@ def faulty(name: str, fault: Callable[[Folder], Any], times: Container[int]) -> 
             if operation == name and self.seen in times:
                 fault(self)
 
-        def note(self, operation: str, path: bytes, to: bytes | None = None) -> None:
-            super().note(operation, path, to)
+        def record(self, operation: str, path: bytes, to: bytes | None = None) -> None:
+            super().record(operation, path, to)
             self.count(operation)
 
         def write(self, file_obj: object, offset: int, data: bytes) -> Any:
@@ -51,11 +51,11 @@ def faulty(name: str, fault: Callable[[Folder], Any], times: Container[int]) -> 
 
 
 def hang_up(served: Folder) -> None:
-    """Break the connection; what was asked for is done."""
+    """Break the connection, and carry out the operation."""
     served.connection.abort()
 
 
 def hang_up_before(served: Folder) -> None:
-    """Break the connection; what was asked for is not done."""
+    """Break the connection, and do not carry out the operation."""
     served.connection.abort()
     raise asyncssh.SFTPConnectionLost("gone")

@@ -1,4 +1,4 @@
-"""SSH keys made on the spot; each kind once a test run, because RSA takes its time."""
+"""SSH keys for tests; each is generated once per test run, because RSA is slow."""
 
 import functools
 
@@ -7,15 +7,15 @@ import asyncssh
 
 @functools.cache
 def ssh_key(kind: str = "ssh-ed25519", name: str = "") -> asyncssh.SSHKey:
-    """Give a key pair; another name gives another one."""
+    """Return a key pair; another name returns another one."""
     return asyncssh.generate_private_key(kind)
 
 
 def public_line(key: asyncssh.SSHKey) -> str:
-    """Give the public half as 'type base64'."""
+    """Return the public key as 'type base64'."""
     return " ".join(key.export_public_key().decode().split()[:2])
 
 
 def private_text(key: asyncssh.SSHKey, form: str = "openssh", passphrase: str | None = None) -> str:
-    """Give the private half as text."""
+    """Return the private key as text."""
     return key.export_private_key(form, passphrase).decode()

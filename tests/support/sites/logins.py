@@ -1,4 +1,4 @@
-"""Log in to a site, to a stub that is none, and at a door that hangs up; begin as an SSH server does."""
+"""Logins to test servers and stubs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def log_in(site: Site) -> None:
 
 
 class BreakingDoor(Door):
-    """Hang up at a wrong pass phrase."""
+    """Hang up after a wrong pass phrase."""
 
     def validate_password(self, username: str, password: str) -> bool:
         if super().validate_password(username, password):
@@ -29,7 +29,7 @@ class BreakingDoor(Door):
 
 
 def quick(port: int, **fields: Any) -> Site:
-    """Say how to reach a stub, with time-outs that are soon over."""
+    """Return the site of a stub, with short time-outs."""
     return Site(
         **{
             "login": ACCOUNT,

@@ -1,4 +1,4 @@
-"""ProFTPD's mod_sftp as a child process, for logins by pass phrase."""
+"""ProFTPD's mod_sftp as a child process, for logins with a pass phrase."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Proftpd:
         self.host_key = public_line(self._host_key)
 
     def site(self, **fields: Any) -> Site:
-        """Say how to log in, with time-outs fit for tests."""
+        """Return the site, with time-outs fit for tests."""
         return Site(
             **{
                 "login": ACCOUNT,
@@ -52,7 +52,7 @@ class Proftpd:
         )
 
     def remote(self, path: str = "") -> str:
-        """Give the path that clients use for a path in the folder."""
+        """Return the path that clients use for a path in the folder."""
         return str(self.folder / path)
 
     def __enter__(self) -> Proftpd:

@@ -1,7 +1,7 @@
 """
-A bad line between a client and a server on this machine: a TCP proxy in a thread, told how each connection goes.
+A TCP proxy in a thread, which makes connections break, stall or slow down as specified.
 
-It counts the bytes of each connection, so that a fault strikes at the same byte at every run.
+It counts the bytes of each connection, so that a fault strikes at the same byte in every run.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ BLOCK = 1 << 16
 @dataclass(frozen=True)
 class Line:
     """
-    How a connection goes.
+    How a connection behaves.
 
-    :param up: so many bytes pass to the server before it ends; None for all
-    :param down: so many bytes pass to the client before it ends; None for all
-    :param end: how it ends: ``cut``, or ``stall``: nothing passes any more, but nothing is closed either
-    :param pace: bytes a second in each direction
-    :param delay: seconds that every block is on its way
-    :param then: called at that end, before the connection is cut
+    :param up: bytes that pass to the server before it ends; None for all
+    :param down: bytes that pass to the client before it ends; None for all
+    :param end: ``cut``, or ``stall``: nothing passes any more, but nothing is closed
+    :param pace: bytes per second in each direction
+    :param delay: seconds that every block is delayed
+    :param then: called at the end, before the connection is cut
     """
 
     up: int | None = None
@@ -39,21 +39,21 @@ class Line:
 
 GOOD = Line()
 Lines = Callable[[int], Line]
-"""Gives the line of each connection, by its number from 1."""
+"""Returns the line of each connection, by its number from 1."""
 
 
 def once(line: Line, number: int = 1) -> Lines:
-    """Let one connection go badly."""
+    """Use the line for one connection."""
     return lambda connection: line if connection == number else GOOD
 
 
 def always(line: Line) -> Lines:
-    """Let every connection go badly."""
+    """Use the line for every connection."""
     return lambda connection: line
 
 
 def one_in(chance: int, up: int, seed: int) -> Lines:
-    """Cut one connection in so many, half of them early, the others anywhere; the same ones at every run."""
+    """Cut one in ``chance`` connections, half of them early, the others anywhere; the same ones in every run."""
     draw = random.Random(seed)
 
     def line(connection: int) -> Line:
@@ -64,7 +64,7 @@ def one_in(chance: int, up: int, seed: int) -> Lines:
 
 @dataclass
 class Passed:
-    """What has passed on a connection so far."""
+    """The bytes that have passed on a connection."""
 
     up: int = 0
     down: int = 0
@@ -75,8 +75,8 @@ class Proxy:
     """
     The proxy, running inside ``with``.
 
-    :param to: the port of the server
-    :param lines: how each connection goes
+    :param to: the server's port
+    :param lines: how each connection behaves
     """
 
     def __init__(self, to: int, lines: Lines = always(GOOD)) -> None:  # noqa: B008 - a function
@@ -89,7 +89,7 @@ class Proxy:
 
     @property
     def port(self) -> int:
-        """Where clients connect to."""
+        """The port for clients."""
         return int(self._listener.sockets[0].getsockname()[1])
 
     def __enter__(self) -> Proxy:
@@ -111,7 +111,7 @@ class Proxy:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await asyncio.sleep(0)  # what was aborted is closed now
+        await asyncio.sleep(0)  # close what was aborted
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -125,7 +125,7 @@ class Proxy:
             to_reader, to_writer = await asyncio.open_connection("127.0.0.1", self._to, limit=BLOCK)
             writers.append(to_writer)
             await self._pass(self.lines(len(self.connections)), passed, (reader, to_writer), (to_reader, writer))
-        except (OSError, asyncio.CancelledError):  # a server that is gone, or the end of all
+        except (OSError, asyncio.CancelledError):  # the server is gone, or the proxy ends
             pass
         finally:
             for each in writers:
@@ -158,7 +158,7 @@ async def _pump(
     reader: asyncio.StreamReader,
     writer: asyncio.StreamWriter,
 ) -> bool:
-    """Pass bytes on; tell whether the limit has come, and not the end."""
+    """Forward bytes; return whether the limit was reached before the end."""
     size = BLOCK if line.pace is None else max(line.pace // 50, 1)
     while limit is None or getattr(passed, way) < limit:
         room = size if limit is None else min(size, limit - getattr(passed, way))

@@ -1,4 +1,4 @@
-"""Upload contents to a test's server and write their success file, with whatever settings."""
+"""Upload contents to a test server and write their success file, with any settings."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ DONE = "a.csv.DONE"
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Give a site's folder with an inbox."""
+    """Return a site's folder with an inbox."""
     (tmp_path / "site" / "inbox").mkdir(parents=True)
     return tmp_path / "site"
 
 
 @pytest.fixture(params=["asyncssh", "openssh", "proftpd"])
 def server(request: pytest.FixtureRequest, folder: Path, tmp_path: Path) -> Iterator[Server]:
-    """Give each of three real servers for the folder."""
+    """Yield each of three real servers for the folder."""
     makes: dict[str, Callable[[], Server]] = {
         "asyncssh": lambda: SftpServer(folder),
         "openssh": lambda: Sshd(folder, tmp_path / "sshd"),
@@ -110,7 +110,7 @@ def finish(
 
 
 def delivered(server: Server, files: Mapping[str, bytes]) -> list[DeliveredFile]:
-    """Say where contents stand in the inbox."""
+    """Return the receipts of contents in the inbox."""
     return [
         DeliveredFile(
             name=name,
@@ -124,10 +124,10 @@ def delivered(server: Server, files: Mapping[str, bytes]) -> list[DeliveredFile]
 
 
 def digest(content: bytes) -> str:
-    """Give a content's SHA-256."""
+    """Return the SHA-256 of a content."""
     return hashlib.sha256(content).hexdigest()
 
 
 def temporary(path: str, number: int, content: bytes) -> str:
-    """Give the hidden name of a file of the delivery."""
+    """Return the temporary path of a file of the delivery."""
     return temporary_path(path, DELIVERY, number, digest(content))

@@ -1,5 +1,5 @@
 """
-An SFTP server in the test process: asyncssh on 127.0.0.1, any free port, in a thread with an event loop of its own.
+An SFTP server in the test process: asyncssh on a free port of 127.0.0.1, in a thread with its own event loop.
 
 It records every login and every operation in order. A fault is a subclass of `Door` (logins) or `Folder` (files).
 """
@@ -23,7 +23,7 @@ PASS_PHRASE = "correct horse battery staple"
 
 
 class Operation(NamedTuple):
-    """What a client asked for, and where to for a rename."""
+    """A client's request; `to` is the target of a rename."""
 
     name: str
     path: str
@@ -31,7 +31,7 @@ class Operation(NamedTuple):
 
 
 class Door(asyncssh.SSHServer):
-    """Let the account in by its pass phrase, or by a key that is known."""
+    """Accept the account with its pass phrase or a known key."""
 
     def __init__(self, server: SftpServer) -> None:
         self.server = server
@@ -60,7 +60,7 @@ class Door(asyncssh.SSHServer):
 
 
 class Folder(asyncssh.SFTPServer):
-    """Serve the folder, and record what is done there."""
+    """Serve the folder and record the operations."""
 
     server: SftpServer
 
@@ -70,12 +70,12 @@ class Folder(asyncssh.SFTPServer):
         self.before = len(self.server.operations)
         self.server.folders.append(self)
 
-    def note(self, name: str, path: bytes, to: bytes | None = None) -> None:
+    def record(self, name: str, path: bytes, to: bytes | None = None) -> None:
         self.server.operations.append(Operation(name, path.decode(), to.decode() if to is not None else None))
 
     def open(self, path: bytes, pflags: int, attrs: Any) -> Any:
         how = "create" if pflags & (FXF_CREAT | FXF_TRUNC) else "update" if pflags & FXF_WRITE else "read"
-        self.note(how, path)
+        self.record(how, path)
         file = super().open(path, pflags, attrs)
         if how != "read":
             self.writing[file] = path.decode()
@@ -87,36 +87,36 @@ class Folder(asyncssh.SFTPServer):
         return super().write(file_obj, offset, data)
 
     def is_lock(self, file_obj: object) -> bool:
-        """Tell whether an open file is a delivery's lock, and no part of what it sends."""
+        """Return whether an open file is a delivery's lock."""
         return self.writing[file_obj].endswith(".lock")
 
     def close(self, file_obj: object) -> Any:
         if path := self.writing.pop(file_obj, None):
-            self.note("written", path.encode())
+            self.record("written", path.encode())
         return super().close(file_obj)
 
     def scandir(self, path: bytes) -> Any:
-        self.note("list", path)
+        self.record("list", path)
         return super().scandir(path)
 
     def stat(self, path: bytes) -> Any:
-        self.note("stat", path)
+        self.record("stat", path)
         return super().stat(path)
 
     def remove(self, path: bytes) -> Any:
-        self.note("remove", path)
+        self.record("remove", path)
         return super().remove(path)
 
     def mkdir(self, path: bytes, attrs: Any) -> Any:
-        self.note("mkdir", path)
+        self.record("mkdir", path)
         return super().mkdir(path, attrs)
 
     def rename(self, oldpath: bytes, newpath: bytes) -> Any:
-        self.note("rename", oldpath, newpath)
+        self.record("rename", oldpath, newpath)
         return super().rename(oldpath, newpath)
 
     def posix_rename(self, oldpath: bytes, newpath: bytes) -> Any:
-        self.note("posix_rename", oldpath, newpath)
+        self.record("posix_rename", oldpath, newpath)
         return super().posix_rename(oldpath, newpath)
 
 
@@ -125,9 +125,9 @@ class SftpServer:
     The server, running inside `with`.
 
     :param folder: the local folder that clients see as /
-    :param files: the class that serves it; None where the door gives the sessions
-    :param door: the class that decides on logins
-    :param host_keys: kinds of host key
+    :param files: the class that serves it; None if the door creates the sessions
+    :param door: the class that accepts logins
+    :param host_keys: types of host key
     :param known_keys: public keys, "type base64", that may log in
     :param options: further arguments of asyncssh.listen
     """
@@ -165,7 +165,7 @@ class SftpServer:
         return "\n".join(map(public_line, self.host_keys))
 
     def site(self, **fields: Any) -> Site:
-        """Say how to log in, with time-outs fit for tests."""
+        """Return the site, with time-outs fit for tests."""
         return Site(
             **{
                 "login": ACCOUNT,
@@ -184,11 +184,11 @@ class SftpServer:
         self._files = type("ServedFolder", (files,), {"server": self})
 
     def remote(self, path: str = "") -> str:
-        """Give the path that clients use for a path in the folder."""
+        """Return the path that clients use for a path in the folder."""
         return f"/{path}"
 
     def changes(self) -> list[Operation]:
-        """Give the operations that change what others see."""
+        """Return the operations that change what others see."""
         return [operation for operation in self.operations if operation.name not in ("list", "stat", "read")]
 
     def hang_up(self) -> None:

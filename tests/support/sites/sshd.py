@@ -1,4 +1,4 @@
-"""OpenSSH's own server as a child process, for logins of the current user by public key."""
+"""OpenSSH's server as a child process, for logins of the current user with a public key."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Sshd:
         self.host_key = public_line(ssh_key("ssh-ed25519", "sshd"))
 
     def site(self, **fields: Any) -> Site:
-        """Say how to log in, with time-outs fit for tests."""
+        """Return the site, with time-outs fit for tests."""
         return Site(
             **{
                 "login": getpass.getuser(),
@@ -51,13 +51,13 @@ class Sshd:
         )
 
     def remote(self, path: str = "") -> str:
-        """Give the path that clients use for a path in the folder."""
+        """Return the path that clients use for a path in the folder."""
         return str(self.folder / path)
 
     def __enter__(self) -> Sshd:
         self._home.mkdir(mode=0o700, exist_ok=True)
         if os.geteuid() == 0:
-            # sshd insists on it; Debian makes it when the machine starts.
+            # sshd requires it; Debian creates it at boot.
             Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
         host_key = self._write("host_key", private_text(ssh_key("ssh-ed25519", "sshd")))
         known = self._write("authorized_keys", public_line(self._key) + "\n")
@@ -99,13 +99,13 @@ class Sshd:
 
 
 def free_port() -> int:
-    """Give a port that nobody listens at."""
+    """Return a port that nobody listens on."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         return int(free.getsockname()[1])
 
 
 def await_listener(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
-    """Wait until a server that was started takes connections."""
+    """Wait until a started server accepts connections."""
     end = time.monotonic() + 60
     while time.monotonic() < end and process.poll() is None:
         try:

@@ -1,4 +1,4 @@
-"""Which ``.DONE`` files are meant by a path with wildcards, as in a shell."""
+"""Which ``.DONE`` files a path with shell wildcards matches."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _LOG = logging.getLogger(__name__)
 @dataclass(frozen=True)
 class DonePath:
     """
-    Which files to look for. ``*``, ``?`` and ``[...]`` are wildcards, within one level of folders.
+    Which files to find. ``*``, ``?`` and ``[...]`` are wildcards within one level of folders.
 
-    :param folder: the folder, or the pattern of folders
-    :param name: the file's name, or its pattern
+    :param folder: the folder, or a pattern of folders
+    :param name: the file's name, or a pattern of names
     """
 
     folder: str
@@ -37,10 +37,9 @@ class DonePath:
     @classmethod
     def parse(cls, path: str) -> DonePath:
         r"""
-        Read a full path, in which a space may be written ``\ `` as in a destination's ``remote_folder``.
+        Parse a full path, in which a space may be written ``\ `` as in a destination's ``remote_folder``.
 
-        :param path: the path
-        :raises ConfigurationError: if it is none
+        :raises ConfigurationError: if it is not a full path
         """
         if not isinstance(path, str):
             raise ConfigurationError(f"path: expected text, got {type(path).__name__}")
@@ -48,28 +47,24 @@ class DonePath:
         if not folder.startswith("/") or not name:
             raise ConfigurationError(f"path {path!r}: expected the full path of a file at the site, such as /*.DONE")
         if "**" in folder:
-            raise ConfigurationError(f"path {path!r}: ** is not known here. Write one * for each level of folders")
+            raise ConfigurationError(f"path {path!r}: ** is not supported. Write one * for each level of folders")
         return cls(folder, name)
 
     @property
     def has_wildcards(self) -> bool:
-        """Whether more than one name can match within a folder."""
+        """Whether several names in a folder can match."""
         return _is_pattern(self.name)
 
     @property
     def root(self) -> str:
-        """The folder that all files are below, whatever the wildcards stand for."""
+        """The folder above the first wildcard, which contains all matching files."""
         root = self.folder
         while _is_pattern(root):
             root = posixpath.dirname(root)
         return root
 
     def matches(self, name: str) -> bool:
-        """
-        Tell whether a file's name matches. As in a shell, a wildcard matches no hidden file.
-
-        :param name: the name, without its folder
-        """
+        """Return whether a file's name matches. As in a shell, a wildcard does not match hidden files."""
         return _matches(name, self.name)
 
     def __str__(self) -> str:
@@ -78,9 +73,8 @@ class DonePath:
 
 def folders(session: Session, pattern: str) -> list[str]:
     """
-    Find the folders that a pattern stands for; one that has no wildcards is given as it is.
+    Return the folders that match a pattern; a path without wildcards is returned as it is.
 
-    :param session: an open session
     :param pattern: the full path of a folder, or a pattern of such paths
     """
     if not _is_pattern(pattern):
@@ -91,7 +85,7 @@ def folders(session: Session, pattern: str) -> list[str]:
         return [posixpath.join(parent, name) for parent in parents]
     found: list[str] = []
     for parent in parents:
-        with passed_over(parent != above):
+        with skip_refused(parent != above):
             matching = [entry for entry in entries(session, parent) or () if _matches(entry.filename, name)]
             paths = [(posixpath.join(parent, entry.filename), entry) for entry in matching]
             found += [path for path, entry in paths if _is_folder(session, path, entry)]
@@ -99,11 +93,11 @@ def folders(session: Session, pattern: str) -> list[str]:
 
 
 @contextmanager
-def passed_over(by_wildcard: bool) -> Iterator[None]:
+def skip_refused(by_wildcard: bool) -> Iterator[None]:
     """
-    Let a look at one of several folders fail: as in a shell, a wildcard passes over what is private.
+    Skip a folder that the site refuses to show: as in a shell, wildcards skip what is private.
 
-    :param by_wildcard: whether it is one of several
+    :param by_wildcard: whether a wildcard matched the folder; if not, the error is raised
     """
     try:
         yield
@@ -114,13 +108,7 @@ def passed_over(by_wildcard: bool) -> Iterator[None]:
 
 
 def entries(session: Session, folder: str) -> list[paramiko.SFTPAttributes] | None:
-    """
-    List a folder.
-
-    :param session: an open session
-    :param folder: the folder
-    :return: None if there is no such folder
-    """
+    """List a folder; None if it does not exist."""
     with site_errors(f"cannot list {folder}"):
         try:
             return session.listdir_attr(folder)
@@ -131,8 +119,8 @@ def entries(session: Session, folder: str) -> list[paramiko.SFTPAttributes] | No
 def _is_folder(session: Session, path: str, entry: paramiko.SFTPAttributes) -> bool:
     mode = entry.st_mode
     if mode is None or stat.S_ISLNK(mode):
-        # A link shows what it is only when it is followed.
-        with site_errors(f"cannot look at {path}"):
+        # Follow a link to learn what it leads to.
+        with site_errors(f"cannot access {path}"):
             try:
                 mode = session.stat(path).st_mode
             except FileNotFoundError:

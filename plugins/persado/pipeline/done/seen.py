@@ -1,4 +1,4 @@
-"""Which ``.DONE`` files have been told already; small enough to be kept in Airflow's asset state."""
+"""Which ``.DONE`` files have been reported; small enough for Airflow's asset state."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ Stamp = tuple[int, int]
 @dataclass(frozen=True)
 class Seen:
     """
-    Files below one folder, each with the stamp by which a change shows.
+    The reported files below one folder, each with a stamp that shows changes.
 
     :param stamps: second of writing and size, by the file's path below that folder
-    :param forgotten: files written up to this second were told, and are no longer kept one by one
+    :param forgotten: files written up to this second were reported, and may no longer be in ``stamps``
     """
 
     stamps: Mapping[str, Stamp] = field(default_factory=dict)
@@ -27,20 +27,18 @@ class Seen:
 
     def is_new(self, name: str, file: DoneFile) -> bool:
         """
-        Tell whether a file is new, or has changed.
+        Return whether a file is new or has changed.
 
         :param name: its path below the folder
-        :param file: the file
         """
         before = self.stamps.get(name)
         return stamp(file) != before if before else stamp(file)[0] > self.forgotten
 
     def add(self, name: str, file: DoneFile) -> Seen:
         """
-        Give what has been told when this file has been too.
+        Return a copy in which a file counts as reported.
 
         :param name: its path below the folder
-        :param file: the file
         """
         stamps = {**self.stamps, name: stamp(file)}
         forgotten = self.forgotten
@@ -50,33 +48,21 @@ class Seen:
         return Seen(stamps, forgotten)
 
     def as_state(self) -> dict[str, Any]:
-        """Give it as plain data."""
+        """Return it as plain data."""
         return {"stamps": {name: list(known) for name, known in self.stamps.items()}, "forgotten": self.forgotten}
 
     @classmethod
     def from_state(cls, state: Any) -> Seen:
-        """
-        Read what :meth:`as_state` gave; nothing was seen where there is no such state.
-
-        :param state: the plain data
-        """
+        """Parse the result of :meth:`as_state`; anything else means that nothing was reported."""
         if not isinstance(state, dict):
             return cls()
         return cls({name: (known[0], known[1]) for name, known in state["stamps"].items()}, state["forgotten"])
 
     def union(self, other: Seen) -> Seen:
-        """
-        Give what has been told here or there.
-
-        :param other: the other
-        """
+        """Return the files that were reported here or there."""
         return Seen({**self.stamps, **other.stamps}, max(self.forgotten, other.forgotten))
 
 
 def stamp(file: DoneFile) -> Stamp:
-    """
-    Give what changes when a file is written anew.
-
-    :param file: the file
-    """
+    """Return what changes when a file is written again."""
     return (int(file.mtime.timestamp()) if file.mtime else 0, file.size)

@@ -1,4 +1,4 @@
-"""The ``.DONE`` file: the last thing that a delivery writes."""
+"""The ``.DONE`` file, which a delivery writes last."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from persado.pipeline.upload.rules import SiteRules
 from persado.pipeline.upload.temporary_names import temporary_path
 from persado.pipeline.upload.verify import verify
 
-SEND_ANEW = "To send the delivery anew, clear the task 'extract' (or 'deliver') with all downstream tasks"
+SEND_FROM_START = "To send the delivery again, clear the task 'extract' (or 'deliver') with all downstream tasks"
 SEND_AGAIN = (
     "To send it again, clear the task 'upload' (or 'deliver') with all downstream tasks; if that finds no staged file, "
     "clear 'extract'"
@@ -39,15 +39,15 @@ def write_success_file(
     on_complete: Callable[[], None] = lambda: None,
 ) -> None:
     """
-    Write the ``.DONE``, after a last look at every file that it vouches for.
+    Write the ``.DONE`` file, after a last check of every file of the delivery.
 
-    :param connect: opens a session; used again where a connection is lost
+    :param connect: opens a session; called again after a lost connection
     :param files: every file of the delivery
     :param plan: where it goes
-    :param content: what it holds: nothing, or the :func:`manifest`
+    :param content: empty, or the :func:`manifest`
     :param on_complete: called when it is in place, before another delivery may replace the files
-    :raises RejectedError: if a file is gone, or is another one's by now
-    :raises TransientError: if a file has another size, or the connection fails
+    :raises RejectedError: if a file is missing, or another delivery has replaced it
+    :raises TransientError: if a file's size differs, or the connection fails
     """
     done_path, delivery_id, rules = plan.done_path, plan.delivery_id, plan.rules
     if done_path is None:
@@ -58,19 +58,19 @@ def write_success_file(
 
     def write(session: Session) -> None:
         lock.acquire(session)
-        if lock.finishing(session, contents) and kind(session, temporary) is None:
-            # The receiver may have taken it and the files by now; a second one would have them taken twice.
-            _LOG.info("%s was put in place already, by a try that was cut off right after", done_path)
+        if lock.was_finishing(session, contents) and kind(session, temporary) is None:
+            # The receiver may have collected everything; a second .DONE file would make it do so twice.
+            _LOG.info("%s was already written, by a try that was cut off right after", done_path)
             on_complete()
             lock.release(session)
             return
-        with removed_on_error(session, [temporary], if_true=lambda: lock.give_up(session)):
+        with removed_on_error(session, [temporary], condition=lambda: lock.give_up(session)):
             if rules.quirks.stat_after_rename:
-                # Where the names were this delivery's all the time, nobody else can have written there.
+                # If the lock was held all the time, nobody else can have written these files.
                 held = lock.placing == contents or not rules.quirks.lock_file
                 for file in files:
-                    look(session, file, rules, thoroughly=not held)
-                    lock.keep(session)
+                    check_in_place(session, file, rules, compare=not held)
+                    lock.refresh(session)
             with opened(session, temporary, "wb") as target, site_errors(f"cannot write {temporary}"):
                 target.write(content)
             require_arrived(session, temporary, len(content))
@@ -84,10 +84,8 @@ def write_success_file(
 
 def manifest(files: Sequence[DeliveredFile], *, delivery_id: str, key_fingerprint: str | None) -> bytes:
     """
-    Say in JSON what was delivered; no value of a row is in it.
+    Return the JSON manifest of a delivery; it contains no data of the rows.
 
-    :param files: every file of the delivery
-    :param delivery_id: the delivery
     :param key_fingerprint: the OpenPGP key that the files are encrypted to
     """
     document = {
@@ -112,22 +110,23 @@ def require_delivered(connect: Connect, files: Sequence[DeliveredFile], rules: S
     """
     Check that the files of a delivery are at the site already, byte by byte.
 
-    :param connect: opens a session; used again where a connection is lost
+    :param connect: opens a session; called again after a lost connection
     :param files: every file of the delivery
-    :param rules: how the site is to be treated
-    :raises RejectedError: if one is not, with what to do
+    :param rules: how to treat the site
+    :raises RejectedError: if one is not; the message says what to do
     """
 
     def check(session: Session) -> None:
         for file in files:
-            look(session, file, rules, thoroughly=True)
+            check_in_place(session, file, rules, compare=True)
 
     gone = (
-        "the staged files are gone (a delivery that is done removes them; on several workers stage_uri must be shared)"
+        "the staged files are gone (a finished delivery removes them; with several workers, stage_uri must be shared)"
     )
     if not rules.quirks.stat_after_rename:
         raise RejectedError(
-            f"{gone}, and this site takes files away, so that nobody can tell whether they were delivered. {SEND_ANEW}"
+            f"{gone}, and with quirks: {{stat_after_rename: false}} the files at the site are not checked. "
+            f"{SEND_FROM_START}"
         )
     try:
         reconnecting(connect, check, lambda: None)
@@ -135,23 +134,20 @@ def require_delivered(connect: Connect, files: Sequence[DeliveredFile], rules: S
         raise RejectedError(f"{gone}, and the site does not have them either: {error}") from error
 
 
-def look(session: Session, file: DeliveredFile, rules: SiteRules, *, thoroughly: bool) -> None:
+def check_in_place(session: Session, file: DeliveredFile, rules: SiteRules, *, compare: bool) -> None:
     """
-    Check that a file stands at the site under its final name.
+    Check that a file is at the site under its final name.
 
-    :param session: an open session
-    :param file: the file
-    :param rules: how the site is to be treated
-    :param thoroughly: whether its bytes are compared too, and not the size alone
-    :raises RejectedError: if it is gone, or holds something else
-    :raises TransientError: if it has another size and its bytes were not to be compared
+    :param compare: whether to compare its bytes, not only its size
+    :raises RejectedError: if it is missing, or its bytes differ
+    :raises TransientError: if its size differs and its bytes were not to be compared
     """
     if size_of(session, file.remote_path) is None:
         raise RejectedError(
-            f"{file.remote_path}: no such file at the site. If it takes files as soon as they have their names, set "
-            f"quirks: {{stat_after_rename: false}}. {SEND_ANEW if thoroughly else SEND_AGAIN}"
+            f"{file.remote_path}: no such file at the site. If the site collects files as soon as they are renamed, "
+            f"set quirks: {{stat_after_rename: false}}. {SEND_FROM_START if compare else SEND_AGAIN}"
         )
-    if not thoroughly:
+    if not compare:
         require_size(session, file.remote_path, file.bytes)
         return
     how = rules.verify if rules.verify != "size" else "server_hash"
@@ -160,4 +156,4 @@ def look(session: Session, file: DeliveredFile, rules: SiteRules, *, thoroughly:
     except ConnectionLostError:
         raise
     except PersadoError as error:
-        raise RejectedError(f"{error}. What is there is not what this delivery has sent. {SEND_ANEW}") from error
+        raise RejectedError(f"{error}. The file there is not what this delivery sent. {SEND_FROM_START}") from error

@@ -1,8 +1,7 @@
 """
-A connection to the site: SSH and SFTP with every wait bounded, and the site's key always checked.
+Connect to the site over SSH and SFTP. Every wait has a time-out, and the host key is always checked.
 
-Neither ``ssh-agent`` nor ``~/.ssh`` is ever used: what a delivery trusts and who it is stands in its Airflow
-connection alone.
+Neither ``ssh-agent`` nor ``~/.ssh`` is used: host keys and credentials come from the Airflow connection only.
 """
 
 from __future__ import annotations
@@ -29,44 +28,42 @@ CONNECT_ATTEMPTS = 3
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 8.0
 KEEP_ALIVE = 15
 
-# paramiko logs every failure as a traceback, line by line; what failed is in the errors raised here.
+# paramiko logs every failure as a traceback, one record per line; the errors raised here report the same.
 _LOG = logging.getLogger("persado.ssh")
-
-
 _LOG.setLevel(logging.CRITICAL)
 
-# RSA host keys have one name and three signature algorithms; the old SHA-1 one is left out.
+# An RSA host key has one name and three signature algorithms; the one with SHA-1 is left out.
 _ALGORITHMS = {"ssh-rsa": ("rsa-sha2-512", "rsa-sha2-256")}
 
-# What the processor does in hardware goes first.
+# Ciphers with hardware support come first.
 _CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com")
 
 
 @contextmanager
 def connect(site: Site, *, proven: bool = False) -> Iterator[Session]:
-    """Give a session (see :func:`open_session`) that is closed at the end."""
+    """Yield a session (see :func:`open_session`), and close it at the end."""
     with contextlib.closing(open_session(site, proven=proven)) as session:
         yield session
 
 
 def open_session(site: Site, *, proven: bool = False) -> Session:
     """
-    Log in and give an SFTP session.
+    Log in and return an SFTP session.
 
-    A connection that is refused or dropped before the login is tried again at once, a few times, with growing
-    pauses (sshd's MaxStartups does that under load). A refused login is never tried twice: it could lock the account.
+    A connection that is refused or dropped before the login is retried a few times with growing pauses, because sshd
+    drops connections under load (MaxStartups). A refused login is never retried: that could lock the account.
 
-    :param site: where and as whom
-    :param proven: whether the site has taken this login before, so that a connection that breaks in the middle of
-        the login is no sign of a wrong pass phrase
-    :raises ConfigurationError: for an unknown host, a key that cannot be read, no pinned host key
-    :raises RejectedError: for a wrong pass phrase or key, and for a host key that is not a pinned one
-    :raises TransientError: where the site is out of reach
+    :param site: where to connect, and the account
+    :param proven: whether the site has accepted these credentials before; a connection lost during the login is then
+        not reported as a wrong pass phrase
+    :raises ConfigurationError: for an unknown host, an unreadable key or a missing host key pin
+    :raises RejectedError: for a wrong pass phrase or key, or a host key that is not pinned
+    :raises TransientError: if the site cannot be reached
     """
     host_keys = pinned_host_keys(site.host_key, site.known_as)
     credentials = _credentials(site, proven=proven)
     retry = tenacity.Retrying(
-        retry=tenacity.retry_if_exception(lambda error: isinstance(error, TransientError) and _soon_over(error)),
+        retry=tenacity.retry_if_exception(lambda error: isinstance(error, TransientError) and _is_brief(error)),
         stop=tenacity.stop_after_attempt(CONNECT_ATTEMPTS),
         wait=growing(FIRST_PAUSE, LONGEST_PAUSE),
         reraise=True,
@@ -74,8 +71,8 @@ def open_session(site: Site, *, proven: bool = False) -> Session:
     return retry(_open, site, host_keys, credentials)
 
 
-def _soon_over(error: TransientError) -> bool:
-    # A site that did not answer within the time-out has had its time; Airflow's own retries come later.
+def _is_brief(error: TransientError) -> bool:
+    # After a time-out, leave the next attempt to Airflow's own retries.
     return not isinstance(error.__cause__, TimeoutError)
 
 
@@ -111,11 +108,11 @@ def _dial(site: Site) -> socket.socket:
     try:
         connection = socket.create_connection((site.host, site.port), site.connect_timeout)
     except (UnicodeError, OverflowError):
-        raise ConfigurationError(f"{site}: this is no host and port; check the connection") from None
-    # A small request goes out at once, whether the site has confirmed the one before or not.
+        raise ConfigurationError(f"{site}: invalid host or port; check the connection") from None
+    # Send small requests at once, without waiting for the acknowledgement of the previous packet.
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if hasattr(socket, "TCP_USER_TIMEOUT"):
-        # paramiko's own writes to the network wait for ever; this bounds them where the site stops reading.
+        # paramiko's socket writes have no time-out; this ends them if the site stops reading.
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(site.channel_timeout * 1000))
     return connection
 
@@ -123,10 +120,10 @@ def _dial(site: Site) -> socket.socket:
 def _transport(connection: socket.socket, site: Site, host_keys: list[paramiko.PKey]) -> paramiko.Transport:
     transport = paramiko.Transport(connection)
     transport.set_log_channel(_LOG.name)
-    # The time-outs of this module come first.
+    # Longer than this module's own time-outs, so that those expire first.
     transport.banner_timeout = transport.handshake_timeout = transport.auth_timeout = site.connect_timeout + 5
     options = transport.get_security_options()
-    # Ask for the kinds of key that are pinned first: a site with several keys must show the known one.
+    # Request the pinned key types first: a site with several keys must present the pinned one.
     pinned = [name for key in host_keys for name in _ALGORITHMS.get(key.get_name(), (key.get_name(),))]
     options.key_types = tuple(dict.fromkeys([*pinned, *options.key_types]))
     options.ciphers = tuple(dict.fromkeys([*_CIPHERS, *options.ciphers]))
@@ -139,14 +136,14 @@ def _check_host_key(site: Site, pinned: list[paramiko.PKey], key: paramiko.PKey)
     shown = f"{key.get_name()} {fingerprint(key)}"
     if not pinned:
         raise ConfigurationError(
-            f"{site}: no host key is pinned, so nobody can tell this site from an impostor. It shows the key {shown}. "
-            "Compare that with what Persado tells you; if it is the same, put this line into the connection's extra "
+            f"{site}: no host key is pinned, so the site's identity cannot be checked. Its key is {shown}. Compare it "
+            "with the key that Persado gives you; if they match, put this line into the connection's extra "
             f"host_key: {key.get_name()} {key.get_base64()}"
         )
     expected = ", ".join(f"{known.get_name()} {fingerprint(known)}" for known in pinned)
     raise RejectedError(
-        f"{site}: wrong host key: expected {expected}, got {shown}. Nothing was sent. Either the site has a new key "
-        "(ask Persado, then pin it as well) or this is not the site"
+        f"{site}: wrong host key: expected {expected}, got {shown}. Nothing was sent. Ask Persado "
+        "whether the site's key has changed; if so, pin the new key as well"
     )
 
 
@@ -157,11 +154,11 @@ def _sftp(transport: paramiko.Transport, site: Site) -> Session:
         channel.invoke_subsystem("sftp")
         return Session(channel)
     except (paramiko.SSHException, paramiko.SFTPError) as error:
-        # Where the connection broke, it takes paramiko's thread a moment to notice.
+        # After a lost connection, paramiko's thread needs a moment to notice.
         transport.join(0.5)
         if not transport.is_active():
             raise
         raise RejectedError(
-            f"{site}: the login worked, but the site opens no SFTP session ({error}). The account may lack the right "
-            "to use SFTP, or the site's start-up files print something"
+            f"{site}: the login worked, but the site did not open an SFTP session ({error}). Ask Persado to check that "
+            "the account may use SFTP, and that its start-up files print nothing"
         ) from error

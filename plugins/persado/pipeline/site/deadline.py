@@ -1,4 +1,4 @@
-"""Bound the waits that paramiko leaves open."""
+"""Limit the waits that have no time-out in paramiko."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ import paramiko
 @contextmanager
 def at_most(seconds: float, transport: paramiko.Transport) -> Iterator[None]:
     """
-    Close a connection that is not done with a step in time.
+    Close the connection if a step takes too long.
 
-    :param seconds: how long the step may take
     :param transport: the connection; closing it ends every wait on it
-    :raises TimeoutError: in place of whatever the step raised because of that
+    :raises TimeoutError: instead of the error that the closed connection caused
     """
     over = threading.Event()
 

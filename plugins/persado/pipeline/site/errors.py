@@ -1,4 +1,4 @@
-"""What SSH, SFTP and the network raise, sorted into the project's own errors."""
+"""Translate the errors of SSH, SFTP and the network into the project's own."""
 
 from __future__ import annotations
 
@@ -12,57 +12,53 @@ from persado.errors import ConfigurationError, PersadoError, RejectedError, Tran
 
 
 class ConnectionLostError(TransientError):
-    """The connection to the site broke or fell silent; a new one may do better."""
-
-
-class TakenOverError(TransientError):
-    """Another delivery, or another try of this one, writes the same names now: what is at the site is its own."""
+    """The connection to the site broke or timed out; a new one may work."""
 
 
 @contextmanager
-def site_errors(doing: str) -> Iterator[None]:
+def site_errors(failed: str) -> Iterator[None]:
     """
-    Translate the errors of a step at the site.
+    Translate the errors of an operation at the site.
 
-    :param doing: how the error begins: who, and what was tried, remote path included
-    :raises PersadoError: of the class that says whether another attempt can help
+    :param failed: the beginning of the message: what failed, with the remote path
+    :raises PersadoError: in the subclass that says whether another try can help
     """
     try:
         yield
     except (OSError, EOFError, UnicodeDecodeError, paramiko.SSHException, paramiko.SFTPError) as error:
-        kind, problem = _sort(error)
-        raise kind(f"{doing}: {problem}") from error
+        kind, problem = _classify(error)
+        raise kind(f"{failed}: {problem}") from error
 
 
-def _sort(error: Exception) -> tuple[type[PersadoError], str]:  # noqa: C901 - a table, row by row
+def _classify(error: Exception) -> tuple[type[PersadoError], str]:  # noqa: C901 - a table
     match error:
         case paramiko.ssh_exception.IncompatiblePeer():
             return ConfigurationError, (
-                f"this site and paramiko share no algorithm ({error}). What is broken by now is refused, such as RSA "
-                "keys that sign with SHA-1 (ssh-rsa) and DSA keys: ask Persado to bring the site up to date"
+                f"this site and paramiko share no algorithm ({error}). Broken algorithms are refused, such as RSA "
+                "signatures with SHA-1 (ssh-rsa) and DSA keys. Ask Persado to update the site"
             )
         case socket.gaierror() if error.errno != socket.EAI_AGAIN:
             return ConfigurationError, "unknown host; check the connection's host"
         case FileNotFoundError():
             return RejectedError, "no such file or folder at the site"
         case PermissionError():
-            return RejectedError, "the site does not permit it; ask Persado to give this account the right"
+            return RejectedError, "the site does not permit it; ask Persado to grant this account the permission"
         case UnicodeDecodeError():
-            return RejectedError, "the site's answer is no UTF-8"
+            return RejectedError, "the site's response is not valid UTF-8"
         case paramiko.SFTPError():
-            return RejectedError, f"the site's answer is not SFTP ({error})"
+            return RejectedError, f"the site sent an invalid SFTP response ({error})"
         case TimeoutError():
             return ConnectionLostError, "the site did not answer within the time-out"
         case ConnectionRefusedError():
-            return ConnectionLostError, "nothing answers there (connection refused)"
+            return ConnectionLostError, "the connection was refused; check the connection's host and port"
         case EOFError() | ConnectionError():
             return ConnectionLostError, "the connection was lost"
-        case OSError() if is_answer(error):
-            return TransientError, _answer(str(error))
+        case OSError() if is_status_error(error):
+            return TransientError, _status_text(str(error))
         case paramiko.SSHException() if "protocol banner" in str(error):
             return ConnectionLostError, (
-                "it closed the connection before it said that it is an SSH server (too many connections at once, or "
-                "no SSH server)"
+                "the connection was closed before an SSH banner arrived. sshd does this at its limit of connections "
+                "(MaxStartups); so does a server that does not speak SSH"
             )
         case OSError() if error.strerror:
             return ConnectionLostError, error.strerror
@@ -71,12 +67,15 @@ def _sort(error: Exception) -> tuple[type[PersadoError], str]:  # noqa: C901 - a
             return ConnectionLostError, "the connection was lost" + ("" if known else f" ({error})")
 
 
-def is_answer(error: OSError) -> bool:
-    """Tell whether the site itself said no, by a status that has no number here: all that is left of it is its text."""
+def is_status_error(error: OSError) -> bool:
+    """Return whether the site reported a failure by a status that paramiko keeps only as text."""
     return type(error) is OSError and error.errno is None and str(error) != "Socket is closed"
 
 
-def _answer(text: str) -> str:
+def _status_text(text: str) -> str:
     if text.lower() in ("", "failure"):
-        return "the site says only 'Failure'; often its disk is full or the account's quota is used up"
+        return (
+            "the site says only 'Failure'. SFTP reports a full disk and an exceeded quota this way, too; ask Persado "
+            "to check both"
+        )
     return f"the site says: {text[:200]}"

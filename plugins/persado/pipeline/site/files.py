@@ -1,4 +1,4 @@
-"""Look at, make, rename and remove what is at the site, with errors that a person understands."""
+"""Check, create, open and remove files and folders at the site, with readable errors."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ Kind = Literal["folder", "file"]
 
 
 def kind(session: Session, path: str) -> Kind | None:
-    """Tell what is under a path, None for nothing; a missing right is an error, not a no."""
-    with site_errors(f"cannot look at {path}"):
+    """Return what is at a path, or None if nothing is; a missing permission is an error."""
+    with site_errors(f"cannot access {path}"):
         try:
             mode = session.stat(path).st_mode
         except FileNotFoundError:
@@ -29,29 +29,28 @@ def kind(session: Session, path: str) -> Kind | None:
 
 def require_folder(session: Session, path: str) -> None:
     """
-    Check that the remote folder is there.
+    Check that the remote folder exists.
 
-    :raises RejectedError: if it is missing or no folder
+    :raises RejectedError: if it is missing or not a folder
     """
     found = kind(session, path)
     if found != "folder":
         what = "there is no such folder" if found is None else "that is a file"
         raise RejectedError(
-            f"remote folder {path}: {what} at the site. Create it there, or correct remote_folder of the destination "
-            "(a space in it is written with a backslash); create_remote_folder: true makes it"
+            f"remote folder {path}: {what} at the site. Create it there, correct remote_folder of the destination (a "
+            "space in it is written with a backslash), or set create_remote_folder: true"
         )
 
 
-def make_folders(session: Session, base: str, path: str, asked_by: str = "the file name's template") -> bool:
+def make_folders(session: Session, base: str, path: str, needed_by: str = "the file name's template") -> bool:
     """
-    Make the folders between an existing one and a path below it.
+    Create the folders between an existing one and a path below it.
 
-    :param session: an open session
     :param base: the existing folder
     :param path: the folder that is needed
-    :param asked_by: what asks for it, for the error
-    :return: whether it was missing
-    :raises RejectedError: if a file is in the way, or the right is lacking
+    :param needed_by: what needs it, for the error
+    :return: whether the folder was missing
+    :raises RejectedError: if a file is in the way or the permission is missing
     """
     missing: list[str] = []
     while path.rstrip("/") != base.rstrip("/"):
@@ -59,7 +58,7 @@ def make_folders(session: Session, base: str, path: str, asked_by: str = "the fi
             case "folder":
                 break
             case "file":
-                raise RejectedError(f"{path} at the site is a file, but {asked_by} needs a folder there")
+                raise RejectedError(f"{path} at the site is a file, but {needed_by} needs a folder there")
         missing.append(path)
         path = posixpath.dirname(path)
     for folder in reversed(missing):
@@ -67,33 +66,33 @@ def make_folders(session: Session, base: str, path: str, asked_by: str = "the fi
             with site_errors(f"cannot create the folder {folder}"):
                 session.mkdir(folder)
         except TransientError as error:
-            # Another delivery may have made it at the same moment.
+            # Another delivery may have created it at the same moment.
             if isinstance(error, ConnectionLostError) or kind(session, folder) != "folder":
                 raise
     return bool(missing)
 
 
 def remove_if_there(session: Session, path: str) -> None:
-    """Remove a file; fine if there is none."""
+    """Remove a file if it exists."""
     with site_errors(f"cannot remove {path}"), suppress(FileNotFoundError):
         session.remove(path)
 
 
 def size_of(session: Session, path: str) -> int | None:
-    """Give a file's size; None if it is not there."""
-    with site_errors(f"cannot look at {path}"), suppress(FileNotFoundError):
+    """Return a file's size, or None if it does not exist."""
+    with site_errors(f"cannot access {path}"), suppress(FileNotFoundError):
         return session.stat(path).st_size
     return None
 
 
 def require_size(session: Session, path: str, size: int) -> None:
     """
-    Check that a file which stands at the site is whole.
+    Check that a file at the site has the expected size.
 
-    :raises RejectedError: if it is gone
+    :raises RejectedError: if it does not exist
     :raises TransientError: if its size differs
     """
-    with site_errors(f"cannot look at {path}"):
+    with site_errors(f"cannot access {path}"):
         found = session.stat(path).st_size
     if found != size:
         raise TransientError(f"{path}: expected {size:,} bytes at the site, found {found:,}")
@@ -101,20 +100,20 @@ def require_size(session: Session, path: str, size: int) -> None:
 
 def require_arrived(session: Session, path: str, size: int) -> None:
     """
-    Check that a file arrived whole under its temporary name: a server's success at the close proves nothing.
+    Check the size of a file that was just sent: a successful close proves nothing.
 
-    :raises TransientError: if it is gone, or its size differs
+    :raises TransientError: if it does not exist or its size differs
     """
     found = size_of(session, path)
     if found is None:
         raise TransientError(
-            f"{path}: expected {size:,} bytes at the site, found no file. A site that takes files before they have "
-            "their final names must leave those alone that end in .part or begin with a dot"
+            f"{path}: expected {size:,} bytes at the site, found no file. If the site collects files before they "
+            "have their final names, it must skip names that end in .part or begin with a dot"
         )
     if found != size:
         raise TransientError(
-            f"{path}: expected {size:,} bytes at the site, found {found:,}. The site has not kept what it was sent; "
-            "another try sends it anew"
+            f"{path}: expected {size:,} bytes at the site, found {found:,}. The site did not store the file as it was "
+            "sent; the next try sends it again"
         )
 
 
@@ -123,22 +122,20 @@ def opened(session: Session, path: str, mode: str, *, awaited: bool = True) -> I
     """
     Open a file at the site.
 
-    :param session: an open session
-    :param path: its path
-    :param mode: as of :func:`open`, ``rb``, ``wb`` or ``r+b``
-    :param awaited: whether to wait until the site has closed it; for what is read, nobody has to
+    :param mode: as in :func:`open`: ``rb``, ``wb``, ``wx`` or ``r+b``
+    :param awaited: whether to wait for the response to the close; with ``rb`` never
     """
     with site_errors(f"cannot open {path}"):
         file = session.open(path, mode)
-    # A request to read may ask for any size: the site gives as much as it likes to.
+    # A read request may ask for any size: the site returns at most what it supports.
     file.MAX_REQUEST_SIZE = session.request_size if mode != "rb" else 1 << 18
     try:
         yield file
     except ConnectionLostError:
-        # Closing the file would wait once more for a site that is silent.
+        # Closing the file would wait for the silent site again.
         session.close()
         raise
     finally:
-        # What the site says to this proves nothing; the size does.
+        # The response to the close proves nothing; callers check the size.
         with suppress(OSError, EOFError, paramiko.SSHException):
-            file._close(async_=mode == "rb" or not awaited)  # type: ignore[attr-defined]  # noqa: SLF001 - as its __del__
+            file._close(async_=mode == "rb" or not awaited)  # type: ignore[attr-defined]  # noqa: SLF001 - like its __del__

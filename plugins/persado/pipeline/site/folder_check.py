@@ -1,4 +1,4 @@
-"""Whether a remote folder can take a delivery, tried in the least intrusive way: an empty hidden file, gone at once."""
+"""Check that a remote folder can take a delivery, by creating and removing an empty hidden file."""
 
 from __future__ import annotations
 
@@ -12,28 +12,27 @@ from persado.pipeline.site.session import Session
 
 def require_writable(session: Session, folder: str) -> None:
     """
-    Check that a folder is there, and that files can be written to it and removed again, as every delivery does.
+    Check that a folder exists, and that files can be created and removed in it, as every delivery does.
 
-    :param session: an open session
     :param folder: its full path
-    :raises RejectedError: if it is missing, no folder, or not writable
+    :raises RejectedError: if it is missing, not a folder or not writable
     """
     require_folder(session, folder)
-    # Named like a delivery's temporary files, which receivers do not look at.
+    # Named like a delivery's temporary files, which receivers ignore.
     probe = posixpath.join(folder, f".persado-test-{secrets.token_hex(8)}.part")
     try:
-        # "x" for exclusive: nothing that is there can be touched.
+        # "x" fails if the file exists, so that nothing is overwritten.
         with opened(session, probe, "wx"):
             pass
     except RejectedError as error:
         raise RejectedError(
-            f"remote folder {folder}: it is not writable for this account. Ask Persado for the right to write there, "
-            "or correct remote_folder of the destination"
+            f"remote folder {folder}: it is not writable for this account. Ask Persado for write "
+            "permission, or correct remote_folder of the destination"
         ) from error
     try:
         remove_if_there(session, probe)
     except RejectedError as error:
         raise RejectedError(
-            f"remote folder {folder}: this account may write there but not remove files, which a delivery must be able "
-            f"to do. Ask Persado for that right, and remove the empty file {probe}"
+            f"remote folder {folder}: this account can create files there but not remove them, which every delivery "
+            f"does. Ask Persado for that permission, and remove the empty file {probe}"
         ) from error

@@ -1,4 +1,4 @@
-"""Log in with one attempt for each secret: a site may lock an account after a few wrong ones."""
+"""Log in with one attempt per secret: a site may lock an account after a few wrong ones."""
 
 from __future__ import annotations
 
@@ -13,19 +13,16 @@ from paramiko.auth_handler import AuthHandler
 from persado.errors import RejectedError
 from persado.pipeline.site.keys import fingerprint
 
-_NOT_AGAIN = "it was tried once and will not be tried again by itself. Mend the connection, then clear the failed task"
+_TRIED_ONCE = "It was tried once and is not retried. Correct the connection, then clear the failed task"
 
 
 @dataclass(frozen=True)
 class Credentials:
     """
-    Who logs in, and by what.
+    An account and its secrets.
 
-    :param site: where; errors begin with it
-    :param login: the account
-    :param key: its private key
-    :param password: its pass phrase
-    :param proven: whether the site has taken them before
+    :param site: the site's name, for error messages
+    :param proven: whether the site has accepted them before
     """
 
     site: str
@@ -37,38 +34,38 @@ class Credentials:
 
 def log_in(transport: paramiko.Transport, credentials: Credentials) -> None:
     """
-    Log in by the private key, the pass phrase, or both where the site asks for both.
+    Log in with the private key, the pass phrase, or both if the site requires both.
 
-    The site is asked first what it takes, so that no secret goes to a site that has no use for it; who has nothing but
-    a key, which stays secret, spares that round trip.
+    First query which methods the site accepts, so that it is sent no secret that it does not use. With a key only, skip
+    the query: a login by key does not reveal the key.
 
-    :raises RejectedError: if the site says no
+    :raises RejectedError: if the site refuses
     :raises OSError: if the connection breaks
     """
     attempt = _Attempt(transport, credentials)
     transport.auth_handler = attempt
-    takes: Sequence[str] = ["publickey"] if credentials.password is None else attempt.step("none")
-    if credentials.key is not None and "publickey" in takes:
-        takes = attempt.step("publickey", credentials.key)
+    methods: Sequence[str] = ["publickey"] if credentials.password is None else attempt.step("none")
+    if credentials.key is not None and "publickey" in methods:
+        methods = attempt.step("publickey", credentials.key)
     if credentials.password is not None:
-        if "password" in takes:
-            takes = attempt.step("password", credentials.password)
-        elif "keyboard-interactive" in takes:
-            takes = attempt.step("interactive", attempt.answer)
-    if takes:
-        tried = "" if credentials.key is None else f". Private key {fingerprint(credentials.key)} was not enough"
+        if "password" in methods:
+            methods = attempt.step("password", credentials.password)
+        elif "keyboard-interactive" in methods:
+            methods = attempt.step("interactive", attempt.answer)
+    if methods:
+        tried = "" if credentials.key is None else f". Private key {fingerprint(credentials.key)} is not sufficient"
         raise RejectedError(
-            f"{credentials.site}: the site takes the login by {', '.join(takes)}, which this connection does not "
+            f"{credentials.site}: the site requires a login by {', '.join(methods)}, which this connection does not "
             "have (publickey is the extra private_key; password and keyboard-interactive are the pass phrase)" + tried
         )
 
 
 class _Attempt(AuthHandler):
     """
-    paramiko's side of a login in several steps, mended.
+    paramiko's side of a login in several steps, with two fixes.
 
-    paramiko asks for the service "ssh-userauth" anew at every step, whereupon some servers break off; and it tells a
-    refusal from a lost connection by text only.
+    * paramiko requests the service "ssh-userauth" again at every step, which makes some servers disconnect.
+    * paramiko reports a refusal and a lost connection by the same exceptions, which differ in their text only.
     """
 
     def __init__(self, transport: paramiko.Transport, credentials: Credentials) -> None:
@@ -77,10 +74,10 @@ class _Attempt(AuthHandler):
         self._service_asked = self._answered = self._refused = False
 
     def step(self, method: str, *secret: Any) -> Sequence[str]:
-        """Try one method; give what the site takes next, nothing when it is content."""
+        """Try one method; return the methods that the site accepts next, none after success."""
         self._refused = False
         answered = threading.Event()
-        if not self.transport.is_active():  # the secret would not leave this machine
+        if not self.transport.is_active():  # nothing would be sent
             raise ConnectionResetError
         try:
             getattr(self, f"auth_{method}")(self._credentials.login, *secret, answered)
@@ -88,31 +85,31 @@ class _Attempt(AuthHandler):
         except (paramiko.SSHException, OSError, EOFError) as error:
             if method in ("none", "publickey") and isinstance(error, paramiko.BadAuthenticationType):
                 return error.allowed_types
-            # The answer to "none" always is a no; that the connection broke after it is nothing that the site said.
+            # The method "none" is always refused; if the connection breaks after that, the login itself was not.
             if self._refused and (method != "none" or self.transport.is_active()):
                 raise self._refusal(method) from error
             if method in ("none", "publickey") or self._credentials.proven:
                 raise ConnectionResetError from error
             raise RejectedError(
-                f"{self._credentials.site}: the site broke off instead of answering the login. Some sites do so when "
-                f"the pass phrase is wrong or has expired, so {_NOT_AGAIN}"
+                f"{self._credentials.site}: the login ended without an answer from the site. Some sites disconnect "
+                f"when the pass phrase is wrong or has expired. {_TRIED_ONCE}"
             ) from error
 
     def answer(self, title: str, instructions: str, fields: Sequence[tuple[str, bool]]) -> list[str]:
-        """Answer the site's question for the pass phrase, once."""
+        """Answer the site's prompt with the pass phrase, once."""
         if not fields:
             return []
         if self._answered or len(fields) > 1:
             self._refused = True
-            raise paramiko.AuthenticationException("the site asks again, or for something else")
+            raise paramiko.AuthenticationException("the site prompted again, or for several values")
         self._answered = True
         return [self._credentials.password or ""]
 
     def _refusal(self, method: str) -> RejectedError:
         key = self._credentials.key
-        what = f"private key {fingerprint(key)}" if method == "publickey" and key else "pass phrase"
+        secret = f"private key {fingerprint(key)}" if method == "publickey" and key else "pass phrase"
         return RejectedError(
-            f"{self._credentials.site}: the site refused the login. The {what} or the account is wrong; {_NOT_AGAIN}"
+            f"{self._credentials.site}: the site refused the login with this account and {secret}. {_TRIED_ONCE}"
         )
 
     def _request_auth(self) -> None:

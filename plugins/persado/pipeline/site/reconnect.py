@@ -1,4 +1,4 @@
-"""Take work at the site up again where a connection is lost."""
+"""Resume work at the site after a lost connection."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from persado.pipeline.site.errors import ConnectionLostError
 from persado.pipeline.site.session import Session
 
 ATTEMPTS = 4
-"""So many connections may be lost one after the other without any progress between them."""
+"""After this many connections lost in a row without progress, give up."""
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 8.0
 
 _LOG = logging.getLogger(__name__)
@@ -21,11 +21,7 @@ Connect = Callable[[], AbstractContextManager[Session]]
 
 
 class KeptSession:
-    """
-    A session that stays open from one use to the next, and is opened anew where it broke.
-
-    :param connect: opens a session
-    """
+    """A session that stays open between uses, and is opened again after it broke."""
 
     def __init__(self, connect: Connect) -> None:
         self._connect = connect
@@ -39,7 +35,7 @@ class KeptSession:
 
     @contextmanager
     def __call__(self) -> Iterator[Session]:
-        """Give the session; it is closed where it falls silent."""
+        """Yield the session; close it if the connection is lost."""
         session = self.alive
         if session is None:
             self.close()
@@ -61,9 +57,9 @@ def reconnecting(connect: Connect, work: Callable[[Session], None], progress: Ca
     Do work at the site, over as many connections as it takes.
 
     :param connect: opens a session
-    :param work: does what is left to do; it is begun anew with each session
-    :param progress: tells how far the work is: where that has changed, patience begins anew
-    :raises ConnectionLostError: if the site cannot be reached at all, or connections are lost without progress
+    :param work: does what is left to do; called again with each new session
+    :param progress: returns the progress; when it changes, the failures are counted from the start
+    :raises ConnectionLostError: if the site was never reached, or if connections are lost without progress
     """
     begun, failures, before = False, 0, progress()
     while True:
@@ -74,21 +70,20 @@ def reconnecting(connect: Connect, work: Callable[[Session], None], progress: Ca
         except ConnectionLostError as error:
             failures = failures + 1 if progress() == before else 1
             before = progress()
-            # A site that was never reached is left to the task's own retries.
+            # If the site was never reached, leave it to the task's own retries.
             if not begun or failures == ATTEMPTS:
                 raise
-            pause_before_retry(failures, error, "Going on in %.1f seconds from what has arrived")
+            pause_before_retry(failures, error, "Continuing in %.1f seconds from what has arrived")
         else:
             return
 
 
 def pause_before_retry(failures: int, error: Exception, then: str) -> None:
     """
-    Log why, and wait a while, longer after more failures.
+    Log the error and sleep, longer after more failures.
 
-    :param failures: how many connections were lost
-    :param error: how the last one was lost
-    :param then: what follows; it has a place for the seconds
+    :param failures: the number of lost connections
+    :param then: what happens next, with a placeholder for the seconds
     """
     seconds = pause(failures, FIRST_PAUSE, LONGEST_PAUSE)
     _LOG.warning(f"%s. {then}", error, seconds)

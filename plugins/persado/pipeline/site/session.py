@@ -25,35 +25,34 @@ class Session(Listing):
     def __init__(self, channel: paramiko.Channel) -> None:
         super().__init__(channel)
         self._transport = channel.get_transport()
-        self._ahead: dict[object, _Answer] = {}
+        self._prefetched: dict[object, _Response] = {}
 
     @property
     def request_size(self) -> int:
-        """How many bytes one request to write may carry: what the protocol grants, and more where more is known."""
+        """The most bytes in one write request: what the protocol guarantees, or more for servers that take more."""
         return 261_120 if "OpenSSH" in self._transport.remote_version else paramiko.SFTPFile.MAX_REQUEST_SIZE
 
-    def ask_to_write(self, asking: object, handle: Any, offset: int, data: Buffer) -> int:
+    def request_write(self, receiver: object, handle: Any, offset: int, data: Buffer) -> int:
         """
-        Send a request to write, and wait for nothing.
+        Send a write request without waiting for the response.
 
-        :param asking: gets the answer from :meth:`take_answer`, in its ``_async_response``
-        :param handle: the open file's
-        :param offset: where in the file
+        :param receiver: gets the response from :meth:`read_response`, in its ``_async_response``
+        :param handle: of the open file
         :param data: at most :attr:`request_size` bytes
-        :return: the number that the answer will carry
+        :return: the number of the request and of its response
         """
-        number: int = self._async_request(asking, CMD_WRITE, handle, int64(offset), data)  # type: ignore[attr-defined]
+        number: int = self._async_request(receiver, CMD_WRITE, handle, int64(offset), data)  # type: ignore[attr-defined]
         return number
 
-    def take_answer(self) -> None:
-        """Wait for the site's next answer, and give it to whoever asked."""
+    def read_response(self) -> None:
+        """Wait for the site's next response, and pass it to its receiver."""
         self._read_response()  # type: ignore[attr-defined]  # not in the type stubs, like the others
 
-    def check_answer(self, kind: int, message: paramiko.Message) -> None:
+    def check_status(self, kind: int, message: paramiko.Message) -> None:
         """
-        Look at the answer to a request that has no result.
+        Check the response to a request that has no result.
 
-        :raises OSError: if the site says no
+        :raises OSError: if the site reports an error
         """
         if kind != CMD_STATUS:
             raise paramiko.SFTPError("expected a status")
@@ -62,64 +61,64 @@ class Session(Listing):
     @contextmanager
     def prefetching(self, paths: Iterable[str], extended: Iterable[tuple[str, str]] = ()) -> Iterator[None]:
         """
-        Ask what is under some paths, and more, all at once; whoever asks first in the block takes the answer.
+        Send several queries at once; the first call in the block that makes one of them gets its response.
 
-        :param paths: those that are looked at in the block
-        :param extended: questions for :meth:`extended`
+        :param paths: paths for :meth:`stat`
+        :param extended: queries for :meth:`extended`
         """
-        with site_errors("cannot look at the site's files"):
+        with site_errors("cannot query the site's files"):
             for path in paths:
-                self._ask_ahead(path, CMD_STAT, self._adjust_cwd(path))  # type: ignore[attr-defined]
-            for question in extended:
-                self._ask_ahead(question, CMD_EXTENDED, *question)
+                self._prefetch(path, CMD_STAT, self._adjust_cwd(path))  # type: ignore[attr-defined]
+            for query in extended:
+                self._prefetch(query, CMD_EXTENDED, *query)
         try:
             yield
         finally:
-            self._ahead.clear()
+            self._prefetched.clear()
 
     def stat(self, path: bytes | str) -> paramiko.SFTPAttributes:
-        """Tell what is under a path."""
-        if path not in self._ahead:
+        """Return the attributes of a path."""
+        if path not in self._prefetched:
             return super().stat(path)
-        kind, message = self._take_ahead(path)
+        kind, message = self._take_prefetched(path)
         if kind != CMD_ATTRS:
             raise paramiko.SFTPError("expected attributes")
         found: paramiko.SFTPAttributes = paramiko.SFTPAttributes._from_msg(message)  # type: ignore[attr-defined]  # noqa: SLF001
         return found
 
     def extended(self, extension: str, *arguments: object) -> paramiko.Message:
-        """Ask for something that the protocol leaves to extensions."""
-        question = (extension, *arguments)
-        if question in self._ahead:
-            return self._take_ahead(question)[1]
-        answer: paramiko.Message = self._request(CMD_EXTENDED, *question)[1]  # type: ignore[attr-defined]
-        return answer
+        """Send a request of a protocol extension."""
+        query = (extension, *arguments)
+        if query in self._prefetched:
+            return self._take_prefetched(query)[1]
+        response: paramiko.Message = self._request(CMD_EXTENDED, *query)[1]  # type: ignore[attr-defined]
+        return response
 
-    def _ask_ahead(self, question: object, *request: object) -> None:
-        self._ahead[question] = answer = _Answer()
-        self._async_request(answer, *request)  # type: ignore[attr-defined]
+    def _prefetch(self, query: object, *request: object) -> None:
+        self._prefetched[query] = response = _Response()
+        self._async_request(response, *request)  # type: ignore[attr-defined]
 
-    def _take_ahead(self, question: object) -> tuple[int, paramiko.Message]:
-        answer = self._ahead.pop(question)
-        while answer.message is None:
-            self.take_answer()
-        if answer.kind == CMD_STATUS:
-            self._convert_status(answer.message)  # type: ignore[attr-defined]
-        return answer.kind, answer.message
+    def _take_prefetched(self, query: object) -> tuple[int, paramiko.Message]:
+        response = self._prefetched.pop(query)
+        while response.message is None:
+            self.read_response()
+        if response.kind == CMD_STATUS:
+            self._convert_status(response.message)  # type: ignore[attr-defined]
+        return response.kind, response.message
 
     @property
     def is_open(self) -> bool:
-        """Whether it can be used, as far as this side knows."""
+        """Whether the session can be used, as far as this side knows."""
         return self._transport.is_active() and not self.sock.closed
 
     def close(self) -> None:
-        """End the session and its connection; fine if they have ended."""
+        """Close the session and its connection, if they are still open."""
         close_transport(self._transport)
 
 
 @dataclass
-class _Answer:
-    """The answer to a question, as soon as it is there."""
+class _Response:
+    """The response to a prefetched query, once it has arrived."""
 
     kind: int = 0
     message: paramiko.Message | None = None
@@ -129,9 +128,9 @@ class _Answer:
 
 
 def close_transport(transport: paramiko.Transport) -> None:
-    # Without this a timer of paramiko's lives on.
+    # Otherwise a timer of paramiko stays alive.
     transport.packetizer.complete_handshake()
-    # paramiko's thread looks ten times a second whether it is to end; that the connection has, it sees at once.
+    # paramiko's thread notices a closed connection at once, but the request to stop only at its next poll.
     with contextlib.suppress(OSError):
         transport.sock.shutdown(socket.SHUT_RDWR)
     transport.close()

@@ -1,4 +1,4 @@
-"""Where the site is, and as whom to log in."""
+"""The site, and the account that logs in."""
 
 from __future__ import annotations
 
@@ -11,18 +11,16 @@ DEFAULT_PORT = 22
 @dataclass(frozen=True)
 class Site:
     """
-    Where and as whom to log in.
+    The site, and the account that logs in.
 
     :param login: the account, usually ``<persado_account_name>_amp``
     :param password: the pass phrase of the account
-    :param private_key: a private key instead, OpenSSH or PEM form; with a password as well, the password is only used
-        where the site asks for both, or takes no keys
+    :param private_key: a private key in OpenSSH or PEM format. With a password as well, the password is only used if
+        the site asks for both or accepts no keys
     :param private_key_passphrase: the pass phrase of the private key
-    :param host_key: the site's public keys, one a line, as ``ssh-ed25519 AAAA...`` or a line of ``known_hosts``
-    :param host: the site
-    :param port: its port
-    :param connect_timeout: seconds to wait for the connection, for the agreement on keys and for the login, each
-    :param channel_timeout: seconds to wait for any single answer of the site
+    :param host_key: the site's public keys, one per line, as ``ssh-ed25519 AAAA...`` or a line of ``known_hosts``
+    :param connect_timeout: seconds to wait for the connection, for the key exchange and for the login, each
+    :param channel_timeout: seconds to wait for any single response of the site
     """
 
     login: str

@@ -1,1 +1,1 @@
-"""Upload: put files at the site so that nobody ever sees part of one."""
+"""Upload: put files at the site so that no partial file is ever visible."""

@@ -1,4 +1,4 @@
-"""What the lock file says."""
+"""The content of the lock file."""
 
 from __future__ import annotations
 
@@ -7,20 +7,26 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
+from persado.errors import TransientError
+
 LENGTH = 256
+
+
+class TakenOverError(TransientError):
+    """Another delivery, or another try of this one, has begun to write the same names."""
 
 
 @dataclass(frozen=True)
 class Holder:
     """
-    What stands in a lock file.
+    The content of a lock file.
 
-    :param delivery: the delivery that holds it; empty where that cannot be read
-    :param attempt: which try of the delivery
-    :param placing: what its files are, by :func:`files_digest`, once it has begun to give final names
-    :param placed: how many of them have theirs, where the try lived to say so
+    :param delivery: the delivery that holds the lock; empty if the content is unreadable
+    :param attempt: the try of the delivery
+    :param placing: the :func:`files_digest` of its files, once it has begun to rename them
+    :param placed: how many of them have their final names, if the try recorded the number
     :param given_up: whether the try has failed and the lock may be taken
-    :param finishing: whether the success file was written, and only its final name was still to come
+    :param finishing: whether the success file was written and only had to be renamed
     """
 
     delivery: str = ""
@@ -31,21 +37,21 @@ class Holder:
     finishing: bool = False
 
     @classmethod
-    def read(cls, text: bytes) -> Holder:
-        """Read it; what is no lock of ours is somebody's all the same."""
+    def parse(cls, text: bytes) -> Holder:
+        """Parse the content; anything unreadable is the lock of an unknown delivery."""
         try:
             return cls(**json.loads(text))
         except (ValueError, TypeError):
             return cls()
 
-    def write(self) -> bytes:
-        """Write it, always in the same length, so that no reader ever sees half of it."""
+    def serialize(self) -> bytes:
+        """Serialize it, always to the same length, so that no reader sees a partial write."""
         return json.dumps(asdict(self)).ljust(LENGTH).encode()
 
 
 def files_digest(files: Iterable[tuple[str, str]]) -> str:
     """
-    Tell one set of files from any other.
+    Return a digest of a set of files.
 
     :param files: path and SHA-256 of each
     """

@@ -1,4 +1,4 @@
-"""What an upload is to bring about: the same for the staged and the streaming upload, and for the success file."""
+"""Where the files of a delivery go: the same for both kinds of upload and for the success file."""
 
 from __future__ import annotations
 
@@ -13,16 +13,15 @@ from persado.pipeline.upload.rules import SiteRules
 @dataclass(frozen=True, kw_only=True)
 class UploadPlan:
     """
-    Where the files of one delivery go, and how the site is to be treated.
+    Where the files of one delivery go, and how to treat the site.
 
-    :param delivery_id: marks this delivery's temporary names
+    :param delivery_id: part of the delivery's temporary names
     :param remote_folder: the destination's folder; folders below it are created
-    :param done_path: full path of the success file. A stale one is removed before the first final name appears, and
-        the names stay this delivery's until the new one is written
-    :param done_follows: whether a success file is written; if not, a stale one is removed all the same
-    :param part_path: returns the final path of a part by its number; None where no parts lie at the site. What an
-        earlier delivery of more parts has left would be taken for parts of this one
-    :param rules: how the site is to be treated
+    :param done_path: full path of the success file. A stale one is removed before the first file is renamed, and the
+        lock is held until the new one is written
+    :param done_follows: whether a success file will be written; a stale one is removed in any case
+    :param part_path: returns the final path of a part by its number; None if no parts are sent. Further parts of an
+        earlier delivery are removed, because they would be taken for parts of this one
     """
 
     delivery_id: str
@@ -34,12 +33,7 @@ class UploadPlan:
 
     @classmethod
     def of(cls, names: Names, delivery_id: str) -> UploadPlan:
-        """
-        Plan a delivery.
-
-        :param names: what its files are called
-        :param delivery_id: the delivery
-        """
+        """Plan a delivery."""
         settings = names.settings
         plan = cls(
             delivery_id=delivery_id,
@@ -54,6 +48,6 @@ class UploadPlan:
         """
         Return the full path of a file at the site.
 
-        :param name: its name below the remote folder
+        :param name: its path below the remote folder
         """
         return posixpath.join(self.remote_folder, name)

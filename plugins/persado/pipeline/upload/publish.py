@@ -1,4 +1,4 @@
-"""Give what has arrived its final names: the moment from which on others may see it."""
+"""Rename complete files to their final names, which makes them visible to others."""
 
 from __future__ import annotations
 
@@ -26,11 +26,10 @@ _LOG = logging.getLogger(__name__)
 @dataclass(frozen=True)
 class Arrived:
     """
-    A file that is at the site, complete, under a temporary name.
+    A file that is complete at the site, under a temporary name.
 
-    :param temporary: its path now
+    :param temporary: its current path
     :param remote_path: its final path
-    :param size: its size in bytes
     :param sha256: the SHA-256 of its bytes, lower-case hex
     """
 
@@ -43,19 +42,18 @@ class Arrived:
 @dataclass
 class Publication:
     """
-    The final names of a delivery's files, and how many of them are given; that outlives a lost connection.
+    The final names of a delivery's files, and how many files have theirs. It outlives a lost connection.
 
-    :param plan: where the files go
-    :param first_path: the final path of the first file, by which the names are held for this delivery
-    :param on_complete: called when all names are given, before another delivery may replace the files; only where no
-        success file follows
+    :param first_path: the final path of the first file, from which the name of the lock derives
+    :param on_complete: called when all files are renamed, before another delivery may replace them; only if no success
+        file follows
     """
 
     plan: UploadPlan
     first_path: str
     on_complete: Callable[[], None] = lambda: None
     renamed: int = 0
-    asked: int = 0
+    requested: int = 0
     counted: bool = False
     new_folder: str | None = None
     lock: SiteLock = field(init=False)
@@ -65,12 +63,11 @@ class Publication:
 
     def claim(self, session: Session, paths: Iterable[str]) -> None:
         """
-        Make folders that are missing, and hold the final names for this delivery.
+        Create missing folders, and lock the final names for this delivery.
 
-        :param session: an open session
         :param paths: the final paths
-        :raises RejectedError: where a folder is missing, or another delivery is busy and ``if_busy`` is ``fail``
-        :raises TransientError: where another delivery is busy for too long
+        :raises RejectedError: if a folder is missing, or another delivery is busy and ``if_busy`` is ``fail``
+        :raises TransientError: if another delivery is busy for too long
         """
         if self.plan.rules.create_remote_folder:
             make_folders(session, "/", self.plan.remote_folder, "remote_folder")
@@ -80,13 +77,12 @@ class Publication:
                 self.new_folder = folder
         self.lock.acquire(session)
 
-    def tidy(self, session: Session, paths: Iterable[str], keep: Iterable[str] = ()) -> None:
+    def clean_up(self, session: Session, paths: Iterable[str], keep: Iterable[str] = ()) -> None:
         """
-        Remove what earlier deliveries, and earlier tries of this one, have left beside the final names.
+        Remove what earlier deliveries, and earlier tries of this one, left in the folders.
 
-        :param session: an open session
         :param paths: the final paths
-        :param keep: the temporary paths that are used still
+        :param keep: the temporary paths that are still used
         """
         now = self.lock.now(session)
         if now is not None:
@@ -98,13 +94,12 @@ class Publication:
             kept = [self.lock.path, *keep]
             sweep(session, folders, now=now, delivery_id=self.plan.delivery_id, keep=kept)
 
-    def look(self, session: Session, paths: Iterable[str]) -> None:
+    def check_names(self, session: Session, paths: Iterable[str]) -> None:
         """
-        Look before the first byte is sent whether the final names can be given.
+        Check before the first byte is sent that the final names can be used.
 
-        :param session: an open session
         :param paths: the final paths
-        :raises RejectedError: where a name is taken
+        :raises RejectedError: if a name is taken
         """
         for path in paths:
             found = kind(session, path)
@@ -119,10 +114,9 @@ class Publication:
 
     def count_in_place(self, session: Session, files: Sequence[Arrived]) -> int:
         """
-        Count the files that an earlier try of this very delivery has given their final names, and leave them be.
+        Count the files that an earlier try of this delivery has renamed; they stay as they are.
 
-        :param session: an open session
-        :param files: all the files of the delivery, whether they have arrived or not
+        :param files: all files of the delivery, whether they have arrived or not
         """
         placed = files[: self.lock.placed] if self.lock.placing == _digest(files) else ()
         self.renamed = sum(1 for _ in itertools.takewhile(partial(self._is_in_place, session), placed))
@@ -132,27 +126,26 @@ class Publication:
         return self.renamed
 
     def _is_in_place(self, session: Session, file: Arrived) -> bool:
-        # A try that was killed gave final names when all files were complete: what is gone has its own.
+        # The killed try had begun to rename, so all files were complete: a missing temporary file was renamed.
         if self.lock.placed is None and size_of(session, file.temporary) is not None:
             return False
         return not self.plan.rules.quirks.stat_after_rename or size_of(session, file.remote_path) == file.size
 
     def advance(self, session: Session, files: Sequence[Arrived]) -> None:
         """
-        Give the names that are not given yet.
+        Rename the files that do not have their final names yet.
 
-        :param session: an open session
-        :param files: all the files of the delivery, in order
-        :raises TakenOverError: where the names are no longer held for this try
+        :param files: all files of the delivery, in order
+        :raises TakenOverError: if the lock was lost
         """
         self.lock.acquire(session, placing=_digest(files))
         if self.plan.done_path is not None:
-            # With each connection: the new one may lead to another machine of the site.
+            # Do this with each connection: it may lead to another server of the site.
             remove_if_there(session, self.plan.done_path)
         while self.renamed < len(files):
             self._rename(session, files[self.renamed])
             self.renamed += 1
-            self.lock.keep(session)
+            self.lock.refresh(session)
         self._remove_further_parts(session, len(files))
         if self.plan.done_path is None or not self.plan.done_follows:
             self.on_complete()
@@ -168,30 +161,30 @@ class Publication:
             if not self._may_replace:
                 raise taken(path)
             remove_if_there(session, path)
-            _LOG.info("%s was a part of an earlier delivery, which had more of them; it is removed", path)
+            _LOG.info("removed %s, a part of an earlier delivery that had more parts", path)
 
     def give_up(self, session: Session) -> bool:
-        """Let another delivery go first after a failure; tell whether the temporary names are still this try's."""
+        """Let other deliveries go first after a failure; return whether the temporary files may be removed."""
         return self.lock.give_up(session, self.renamed if self.counted or self.lock.begun_to_place else None)
 
     @property
     def _may_replace(self) -> bool:
-        # What an earlier try found free and has put there is this delivery's own.
+        # If an earlier try found the names free, the files there are this delivery's own.
         return self.plan.rules.if_exists == "replace" or bool(self.lock.placed_before)
 
     def _rename(self, session: Session, file: Arrived) -> None:
-        asked_before, self.asked = self.asked > self.renamed, self.renamed + 1
+        requested_before, self.requested = self.requested > self.renamed, self.renamed + 1
         quirks = self.plan.rules.quirks
         try:
             rename(session, file.temporary, file.remote_path, replace=self._may_replace, posix=quirks.posix_rename)
         except RejectedError as error:
             if kind(session, file.temporary) is not None:
                 raise
-            # A request whose answer was lost may have done it.
+            # An earlier request may have succeeded although its response was lost.
             arrived = not quirks.stat_after_rename or size_of(session, file.remote_path) == file.size
-            if not asked_before or not arrived:
+            if not requested_before or not arrived:
                 raise TransientError(
-                    f"{file.temporary} has gone from the site before it was renamed to {file.remote_path}"
+                    f"{file.temporary} disappeared from the site before it was renamed to {file.remote_path}"
                 ) from error
 
 

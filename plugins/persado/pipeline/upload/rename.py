@@ -1,4 +1,4 @@
-"""Rename and remove what an upload leaves."""
+"""Rename files, and remove what a failed upload leaves."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from persado.errors import RejectedError, TransientError
-from persado.pipeline.site.errors import ConnectionLostError, TakenOverError, is_answer, site_errors
+from persado.pipeline.site.errors import ConnectionLostError, is_status_error, site_errors
 from persado.pipeline.site.files import kind, remove_if_there
 from persado.pipeline.site.session import Session
+from persado.pipeline.upload.lock_file import TakenOverError
 from persado.pipeline.upload.temporary_names import replaced_path
 
 
 @contextmanager
 def removed_on_error(
-    session: Session, paths: Sequence[str], *, if_true: Callable[[], bool] = lambda: True
+    session: Session, paths: Sequence[str], *, condition: Callable[[], bool] = lambda: True
 ) -> Iterator[None]:
     """
-    Remove files if the block fails, as long as the connection lives.
+    Remove files if the block fails and the connection still works.
 
-    :param session: an open session
-    :param paths: the files, whether they are there or not
-    :param if_true: asked before, whether they may be removed
+    :param paths: the files, whether they exist or not
+    :param condition: called first; if it returns False, nothing is removed
     """
     try:
         yield
@@ -29,13 +29,13 @@ def removed_on_error(
         raise
     except BaseException:
         with suppress(TransientError):
-            if if_true():
+            if condition():
                 remove_as_possible(session, paths)
         raise
 
 
 def remove_as_possible(session: Session, paths: Sequence[str]) -> None:
-    """Remove files, whether they are there or not; what cannot be removed stays, and is no error."""
+    """Remove the files that exist; those that cannot be removed stay, without an error."""
     with suppress(TransientError):
         for path in paths:
             with suppress(RejectedError):
@@ -44,17 +44,16 @@ def remove_as_possible(session: Session, paths: Sequence[str]) -> None:
 
 def rename(session: Session, old: str, new: str, *, replace: bool = True, posix: bool = True) -> None:
     """
-    Give a complete file its final name, in one step where the server can.
+    Rename a complete file to its final name, in one step if the server supports it.
 
-    Without ``posix-rename`` an older file of the name is moved aside first, and removed only when the new one
-    is in place.
+    Without ``posix-rename``, an older file of that name is moved aside first, and removed only when the new one is in
+    place.
 
-    :param session: an open session
     :param old: its temporary path
     :param new: its final path
-    :param replace: whether an older file of the name may go
+    :param replace: whether an older file of that name may be replaced
     :param posix: whether ``posix-rename`` may be used
-    :raises RejectedError: if it is there and may not
+    :raises RejectedError: if there is an older file that must not be replaced
     """
     if not replace:
         if kind(session, new) is not None:
@@ -67,7 +66,7 @@ def rename(session: Session, old: str, new: str, *, replace: bool = True, posix:
             try:
                 session.posix_rename(old, new)
             except OSError as error:
-                if not is_answer(error):
+                if not is_status_error(error):
                     raise
             else:
                 return
@@ -75,14 +74,15 @@ def rename(session: Session, old: str, new: str, *, replace: bool = True, posix:
 
 
 def taken(path: str) -> RejectedError:
-    """Say that a final name must not be used again."""
+    """Return the error for a final name that is taken."""
     return RejectedError(
-        f"{path} is at the site already and if_exists is 'fail'. Remove or rename that file, or set if_exists: replace"
+        f"{path} already exists at the site, and if_exists is 'fail'. Remove or rename that file, or set if_exists: "
+        "replace"
     )
 
 
 def _replace(session: Session, old: str, new: str, aside: str) -> None:
-    """Rename in steps; a try that was cut short is taken up where it ended."""
+    """Rename in several steps; resume where an earlier try was cut off."""
     there = kind(session, new)
     if there == "folder":
         raise RejectedError(f"{new} at the site is a folder; a file of that name cannot be put there")
@@ -94,7 +94,7 @@ def _replace(session: Session, old: str, new: str, aside: str) -> None:
         remove_if_there(session, aside)
         with site_errors(f"cannot rename {new} to {aside}"):
             session.rename(new, aside)
-    with site_errors(f"cannot rename {old} to {new} (the older file of the name may now be {aside})"):
+    with site_errors(f"cannot rename {old} to {new} (the older file may have been moved to {aside})"):
         try:
             session.rename(old, new)
         except OSError:

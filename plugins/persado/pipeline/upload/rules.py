@@ -1,4 +1,4 @@
-"""How a delivery treats its site: the settings that the upload and the success file obey."""
+"""The settings by which the upload and the success file treat the site."""
 
 from __future__ import annotations
 
@@ -11,15 +11,7 @@ from persado.settings.models.setting_values import IfBusy, IfExists, Verify
 
 @dataclass(frozen=True, kw_only=True)
 class SiteRules:
-    """
-    The settings of the same names.
-
-    :param if_exists: what to do where a final name is taken already
-    :param if_busy: what to do while another delivery writes the same names
-    :param verify: how a file is checked before it gets its final name
-    :param create_remote_folder: whether the remote folder is made where it is missing
-    :param quirks: what the site does differently
-    """
+    """The settings of the same names."""
 
     if_exists: IfExists = "replace"
     if_busy: IfBusy = "wait"

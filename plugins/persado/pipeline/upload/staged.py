@@ -1,9 +1,11 @@
 """
-Put files at the site so that nobody ever sees half of one.
+Upload staged files so that no partial file is ever visible.
 
-All bytes go to hidden temporary names that carry the delivery's id; only when every file is there, whole and
-verified, does a stale ``.DONE`` go, and then the files get their final names. What a lost connection left of a file
-is taken up where it ended, in the same try or in a later one of the same delivery.
+1. All bytes go to hidden temporary names that contain the delivery's id.
+2. When every file is complete and verified, a stale ``.DONE`` is removed.
+3. The files are renamed to their final names.
+
+After a lost connection, a file continues where it ended, in the same try or in a later one of the same delivery.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from persado.errors import TransientError
-from persado.pipeline.site.extensions import free_bytes, free_space_question
+from persado.pipeline.site.extensions import free_bytes, free_space_query
 from persado.pipeline.site.files import size_of
 from persado.pipeline.site.reconnect import Connect, reconnecting
 from persado.pipeline.site.session import Session
@@ -28,7 +30,7 @@ from persado.pipeline.upload.verify import verify
 __all__ = ["Upload", "temporary_path", "upload"]
 
 AHEAD = 64
-"""So many files are looked at at once."""
+"""How many final paths are queried at once."""
 
 _LOG = logging.getLogger(__name__)
 
@@ -41,7 +43,7 @@ class Upload:
     :param remote_path: its final, absolute path at the site
     :param size: its exact size in bytes
     :param sha256: the SHA-256 of its bytes, lower-case hex
-    :param open: opens its bytes for reading; what it gives can seek
+    :param open: opens its bytes for reading; must return a seekable file
     """
 
     remote_path: str
@@ -60,17 +62,17 @@ def upload(
     on_complete: Callable[[], None] = lambda: None,
 ) -> None:
     """
-    Send the files of one delivery; afterwards each stands under its final name, complete.
+    Send the files of one delivery. Afterwards each is complete under its final name.
 
-    :param connect: opens a session; used again where a connection is lost
+    :param connect: opens a session; called again after a lost connection
     :param files: what to send, in order; at least one
     :param plan: where they go
-    :param on_bytes: told the size of every block that was sent
-    :param on_offset: told from time to time of which file the site has taken how many bytes, of how many
-    :param on_complete: called when all files are in place, before another delivery may replace them; only where no
-        success file follows
-    :raises RejectedError: where a folder is missing, a right is lacking, or a name is taken and must not be
-    :raises TransientError: where the connection or the site fails; the next try of the delivery goes on from there
+    :param on_bytes: called with the size of every block that was sent
+    :param on_offset: called from time to time with a file's path, the bytes that the site has confirmed, and its size
+    :param on_complete: called when all files are in place, before another delivery may replace them; only if no success
+        file follows
+    :raises RejectedError: if a folder or permission is missing, or a name is taken and must not be replaced
+    :raises TransientError: if the connection or the site fails; the next try of the delivery continues from there
     """
     publication = Publication(plan, files[0].remote_path, on_complete=on_complete)
     delivery = _Delivery(files, publication, on_bytes, on_offset)
@@ -79,7 +81,7 @@ def upload(
 
 @dataclass
 class _Delivery:
-    """An upload and what is done of it: all that outlives a lost connection, besides the bytes at the site."""
+    """An upload and its progress: what outlives a lost connection, besides the bytes at the site."""
 
     files: Sequence[Upload]
     publication: Publication
@@ -108,7 +110,7 @@ class _Delivery:
 
     @property
     def progress(self) -> tuple[int, int, int]:
-        """How far it is; it only grows."""
+        """How far the upload is; it only grows."""
         return self.publication.renamed, self.sent, self.offset
 
     def advance(self, session: Session) -> None:
@@ -116,22 +118,22 @@ class _Delivery:
         publication, temporary = self.publication, [file.temporary for file in self.arriving]
         if not self.prepared:
             publication.claim(session, self.paths)
-            publication.tidy(session, self.paths, keep=temporary)
+            publication.clean_up(session, self.paths, keep=temporary)
             self.sent = publication.count_in_place(session, self.arriving)
         else:
-            # Nothing is written under names that another try writes by now.
-            publication.lock.look(session)
-        # A connection that the question for free space broke, or silenced, is not put to the same test again.
+            # Stop before writing under names that another try has taken over.
+            publication.lock.check_same_try(session)
+        # Query the free space only once: on some sites the query breaks or stalls the connection.
         asking = not self.asked_for_space
         self.asked_for_space = True
-        space = [free_space_question(publication.plan.remote_folder)] if asking else []
+        space = [free_space_query(publication.plan.remote_folder)] if asking else []
         ahead = [*self.paths[self.sent : self.sent + AHEAD], *temporary[self.sent : self.sent + 1]]
         with (
-            removed_on_error(session, temporary, if_true=lambda: publication.give_up(session)),
+            removed_on_error(session, temporary, condition=lambda: publication.give_up(session)),
             session.prefetching([] if self.prepared else ahead, space),
         ):
             if not self.prepared:
-                publication.look(session, self.paths[self.sent :])
+                publication.check_names(session, self.paths[self.sent :])
                 if asking:
                     self._check_space(session)
                 self.prepared = True
@@ -156,18 +158,18 @@ class _Delivery:
     def _send(self, session: Session, file: Upload, path: str) -> None:
         lock = self.publication.lock
 
-        def note(offset: int) -> None:
+        def record(offset: int) -> None:
             self.offset = max(offset, self.offset)
             self.on_offset(file.remote_path, offset, file.size)
-            lock.keep(session)
+            lock.refresh(session)
 
         failed, own = f"the upload of {file.remote_path} failed", self.offset
-        trusted = send(session, path, file.open, file.size, failed=failed, on_bytes=self.on_bytes, on_offset=note)
+        trusted = send(session, path, file.open, file.size, failed=failed, on_bytes=self.on_bytes, on_offset=record)
         how = self.rules.verify
         if trusted > own:
-            # Nobody knows what has become of an earlier try's bytes since then.
+            # The bytes of an earlier try may have changed since.
             self.compare = True
-            _LOG.info("%s: part of it is of an earlier try; all of it is compared", file.remote_path)
+            _LOG.info("%s: an earlier try sent part of it; comparing the whole file", file.remote_path)
         if how != "size" or self.compare:
             how = "server_hash" if how == "size" else how
-            verify(session, path, file.size, file.sha256, how, on_read=lambda: lock.keep(session))
+            verify(session, path, file.size, file.sha256, how, on_read=lambda: lock.refresh(session))

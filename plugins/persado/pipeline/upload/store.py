@@ -1,4 +1,4 @@
-"""Put one file at the site outside of any delivery, as safely as a delivery does."""
+"""Store one file at the site outside of a delivery, as safely as a delivery does."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ BLOCK = 1 << 20
 
 def store(connect: Connect, source: Callable[[], BinaryIO], remote_path: str) -> None:
     """
-    Send a file; under its final name it is whole, or the one that was there before.
+    Send a file. Under its final name there is always a complete file, the older one or this one.
 
-    The same contents sent again after a failure go on from what has arrived.
+    Sending the same content again after a failure continues from what has arrived.
 
-    :param connect: opens a session; used again where a connection is lost
-    :param source: opens the file's bytes, each time from their beginning; what it gives can seek
-    :param remote_path: the final path, in a folder that exists
-    :raises PersadoError: where it cannot be sent
+    :param connect: opens a session; called again after a lost connection
+    :param source: opens the file's bytes, from the beginning each time; must return a seekable file
+    :param remote_path: the final path, in an existing folder
+    :raises PersadoError: if it cannot be sent
     """
     digest, size = hashlib.sha256(), 0
     with source() as reader:

@@ -1,8 +1,8 @@
 """
-Put files at the site while they are being made; none of them gets its final name before all are there.
+Upload files while they are produced. None of them is renamed to its final name before all are complete.
 
-How large they become and what they hold is known only at the end, so that a try that was cut short begins anew:
-every try has temporary names of its own, and removes those that an earlier one left.
+Their sizes and contents are known only at the end, so a try that was cut off cannot be resumed: every try has its own
+temporary names, and removes those that an earlier one left.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class StreamUpload:
     """
     The files of one delivery at the site.
 
-    :param session: opens a session where it is needed, and keeps it
+    :param session: opens a session when one is needed, and reuses it
     :param plan: where the files go
     """
 
@@ -45,13 +45,13 @@ class StreamUpload:
 
     def begin(self, remote_path: str) -> None:
         """
-        Begin, or begin anew, and look before the query runs whether the first file can be sent.
+        Begin, or begin again, and check before the query runs that the first file can be sent.
 
         :param remote_path: its final, absolute path
-        :raises RejectedError: where a folder is missing, a right is lacking, or the name is taken and must not be
-        :raises TransientError: where the site is out of reach
+        :raises RejectedError: if a folder or permission is missing, or the name is taken and must not be replaced
+        :raises TransientError: if the site cannot be reached
         """
-        # Bytes of a connection that broke may still be on their way to the site, under the names of then.
+        # Bytes from a broken connection may still arrive at the site, under the previous names.
         self._try = secrets.token_hex(8)
         self._begun.clear()
         self._arrived.clear()
@@ -60,10 +60,10 @@ class StreamUpload:
     @contextmanager
     def file(self, remote_path: str, stages: Flow) -> Iterator[MeasuredSink]:
         """
-        Take a file's bytes; when the block ends, all of them are at the site, under a temporary name.
+        Yield a sink for a file. When the block ends, the whole file is at the site under a temporary name.
 
         :param remote_path: its final, absolute path
-        :param stages: the stages that the bytes come from
+        :param stages: the stages that produce the bytes
         """
         publication = self._claim(remote_path)
         path = temporary_path(
@@ -75,25 +75,25 @@ class StreamUpload:
         )
         with self._session() as session:
             if posixpath.dirname(path) not in {posixpath.dirname(begun) for begun in self._begun}:
-                publication.tidy(session, [remote_path], keep=self._begun)
+                publication.clean_up(session, [remote_path], keep=self._begun)
             self._begun.append(path)
 
-            def keep(_: object = None) -> None:
-                publication.lock.keep(session)
+            def renew(_: object = None) -> None:
+                publication.lock.refresh(session)
 
-            with remote_writer(session, path, failed=f"the upload of {remote_path} failed", on_offset=keep) as target:
+            with remote_writer(session, path, failed=f"the upload of {remote_path} failed", on_offset=renew) as target:
                 measured = MeasuredSink(stages.watched(target))
                 yield measured
             require_arrived(session, path, measured.bytes)
             if self.plan.rules.verify != "size":
-                verify(session, path, measured.bytes, measured.sha256, self.plan.rules.verify, on_read=keep)
+                verify(session, path, measured.bytes, measured.sha256, self.plan.rules.verify, on_read=renew)
         self._arrived.append(Arrived(path, remote_path, measured.bytes, measured.sha256))
 
     def publish(self) -> None:
         """
-        Give all files their final names.
+        Rename all files to their final names.
 
-        :raises TransientError: where the connection or the site fails
+        :raises TransientError: if the connection or the site fails
         """
         if (publication := self._publication) is None:
             return
@@ -110,14 +110,14 @@ class StreamUpload:
 
         def claim(session: Session) -> None:
             publication.claim(session, [remote_path])
-            publication.look(session, [remote_path])
+            publication.check_names(session, [remote_path])
 
-        # The query may have taken so long that the site has ended the session, unnoticed so far.
+        # The site may have closed the session during a long query, which shows only now.
         reconnecting(self._session, claim, lambda: None)
         return publication
 
     def remove(self) -> None:
-        """Remove what is under temporary names, as far as the connection still allows."""
+        """Remove the temporary files, as far as the connection still allows."""
         if (session := self._session.alive) is not None:
             if self._publication is not None:
                 self._publication.give_up(session)
@@ -126,7 +126,7 @@ class StreamUpload:
             self._timer.cancel()
 
     def close_in(self, seconds: float) -> None:
-        """Close the session after a while, whatever is going on in it: what waits for the site then fails."""
+        """Close the session after some seconds, even while it is used: waits for the site then fail."""
         if (session := self._session.alive) is not None:
             self._timer = threading.Timer(seconds, session.close)
             self._timer.daemon = True

@@ -1,4 +1,4 @@
-"""Remove what deliveries that never ended have left at the site, by the site's own clock."""
+"""Remove what unfinished deliveries have left at the site, by the site's own clock."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from persado.pipeline.stage.area import ABANDONED_AFTER
 from persado.pipeline.upload.temporary_names import delivery_of, is_ours, is_replaced
 
 LOCK_ABANDONED_AFTER = 2 * 24 * 3600
-"""The same for locks, which are younger than the files that they tell about, and must not outlive them."""
+"""Like ABANDONED_AFTER, for locks: they are younger than the files that they describe, and must not outlive them."""
 
 FORGOTTEN_AFTER = 10 * 24 * 3600
-"""The age in seconds from which on a folder that deliveries no longer use is not looked at any more."""
+"""Age in seconds from which a folder that deliveries no longer use is not checked any more."""
 _NEWEST = 3
 
 _LOG = logging.getLogger(__name__)
@@ -27,16 +27,19 @@ _LOG = logging.getLogger(__name__)
 
 def sweep(session: Session, folders: Iterable[str], *, now: float, delivery_id: str, keep: Iterable[str]) -> None:
     """
-    Remove abandoned temporary files and locks. That it cannot be done stops no delivery.
+    Remove abandoned temporary files and locks; a failure to do so does not stop the delivery.
 
-    A delivery's files are removed together, when the youngest of them is old enough: one that is still being
-    written keeps the others. Of this delivery's own, what no longer belongs to it goes at once; only an older file that
-    was moved aside, and may be the only one there is, waits as well.
+    ===========================================  =====================================================================
+    left at the site                             removed
+    ===========================================  =====================================================================
+    another delivery's temporary files           together, when the youngest is old enough: the delivery may be running
+    this delivery's, if no longer used           at once
+    an older file that was moved aside           when it is old enough, also this delivery's: it may be the only copy
+    locks                                        when they are old enough
+    ===========================================  =====================================================================
 
-    :param session: an open session
-    :param folders: where to look
+    :param folders: the folders to check
     :param now: the site's time
-    :param delivery_id: this delivery
     :param keep: the paths that this delivery uses
     """
     kept = set(keep)
@@ -44,28 +47,27 @@ def sweep(session: Session, folders: Iterable[str], *, now: float, delivery_id: 
         try:
             for path in _abandoned(session, folder, now, delivery_id, kept):
                 remove_if_there(session, path)
-                _LOG.info("%s was left by a delivery that never ended; it is removed", path)
+                _LOG.info("removed %s, which an unfinished delivery left", path)
         except ConnectionLostError:
             raise
         except PersadoError as error:
-            _LOG.warning("%s. What older deliveries may have left there is not tidied up", error)
+            _LOG.warning("%s. Leftovers of older deliveries there are not removed", error)
 
 
 def older_folders(session: Session, base: str, folder: str, now: float) -> list[str]:
     """
-    Find the folders of earlier days that a dated file name has led to: nobody else would tidy them up.
+    Return the folders of earlier days, if file names contain a date: no later delivery checks them.
 
-    :param session: an open session
     :param base: the remote folder of the destination
-    :param folder: a folder below it that is new
+    :param folder: a new folder below it
     :param now: the site's time
-    :return: folders as deep below the base, last changed when what is in them may just have been abandoned
+    :return: folders at the same depth below the base, last changed when their content may just have become abandoned
     """
     found = [base]
     for depth in range(posixpath.relpath(folder, base).count("/"), -1, -1):
         below = [entry for path in found for entry in _folders(session, path)]
         if depth:
-            # A year, a month: the one that was changed last holds the last days.
+            # Years or months: those that changed last contain the last days.
             found = [path for _, path in sorted(below)[-_NEWEST:]]
         else:
             found = [path for changed, path in below if ABANDONED_AFTER < now - changed < FORGOTTEN_AFTER]

@@ -1,4 +1,4 @@
-"""The names that only this project gives to files at the site: of files on their way, and of locks."""
+"""The names of this project's own files at the site: temporary files and locks."""
 
 from __future__ import annotations
 
@@ -14,13 +14,12 @@ _OURS = re.compile(
 
 def temporary_path(remote_path: str, delivery_id: str, number: int, sha256: str = "", *, hidden: bool = True) -> str:
     """
-    Give the hidden name beside the final one under which a file arrives.
+    Return the hidden path beside the final one under which a file is sent.
 
-    :param remote_path: the final path; the temporary name is short, whatever that is
-    :param delivery_id: the delivery
+    :param remote_path: the final path; its length does not matter for the temporary name
     :param number: the file's number in the delivery
-    :param sha256: what the file holds, so that never two contents mix under one name
-    :param hidden: whether it may begin with a dot
+    :param sha256: the digest of the content, so that two contents never mix under one name
+    :param hidden: whether the name may begin with a dot
     """
     content = f"-{sha256[:16]}" if sha256 else ""
     return _beside(remote_path, f"persado-{delivery_id}-{number:07d}{content}.part", hidden=hidden)
@@ -28,19 +27,19 @@ def temporary_path(remote_path: str, delivery_id: str, number: int, sha256: str 
 
 def lock_path(remote_path: str, *, hidden: bool = True) -> str:
     """
-    Give the path of the file that keeps two deliveries of one name apart.
+    Return the path of the lock file that keeps two deliveries of one name apart.
 
     :param remote_path: the final path of a delivery's first file
-    :param hidden: whether it may begin with a dot
+    :param hidden: whether the name may begin with a dot
     """
     return _beside(remote_path, f"persado-{hashlib.sha256(remote_path.encode()).hexdigest()[:16]}.lock", hidden=hidden)
 
 
 def replaced_path(temporary: str, remote_path: str) -> str:
     """
-    Give the path where an older file waits until the new one has its name; the same in every try of a delivery.
+    Return the path to which an older file is moved until the new one has its name; the same in every try of a delivery.
 
-    :param temporary: where the new file is, by :func:`temporary_path`
+    :param temporary: the new file's path, from :func:`temporary_path`
     :param remote_path: the final path
     """
     folder, name = posixpath.split(temporary)
@@ -50,17 +49,17 @@ def replaced_path(temporary: str, remote_path: str) -> str:
 
 
 def is_replaced(name: str) -> bool:
-    """Tell whether a name of ours is that of an older file which may be the only one."""
+    """Return whether the name is that of an older file that was moved aside, perhaps the only copy."""
     return name.endswith(_REPLACED)
 
 
 def is_ours(name: str) -> bool:
-    """Tell whether a name is one that this module gives."""
+    """Return whether this module made the name."""
     return _OURS.fullmatch(name) is not None
 
 
 def delivery_of(name: str) -> str | None:
-    """Give the delivery that a temporary name carries; None for a lock and for any other name."""
+    """Return the delivery in a temporary name; None for a lock and for any other name."""
     found = _OURS.fullmatch(name)
     return found["delivery"] if found else None
 

@@ -1,4 +1,4 @@
-"""Send one file's bytes, or those of them that are not at the site yet."""
+"""Send a file, or the part of it that is not at the site yet."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from persado.pipeline.site.writer import UNANSWERED, remote_writer
 BLOCK = 1 << 20
 STEP = 1 << 15
 TAIL = UNANSWERED + BLOCK
-"""So much of what a lost connection left could have holes, when a site writes requests in any order."""
+"""How much at the end of an interrupted file may have holes, if the site writes requests in any order."""
 
 
 def send(
@@ -30,16 +30,15 @@ def send(
     on_offset: Callable[[int], None],
 ) -> int:
     """
-    Send a file, from where an earlier try of the same contents ended.
+    Send a file, from where an earlier try of the same content ended.
 
-    :param session: an open session
-    :param path: the path that it arrives under; the name must stand for these very contents
+    :param path: its temporary path; the name must be specific to this content
     :param source: opens its bytes
     :param size: its exact size
-    :param failed: how an error in the middle begins
-    :param on_bytes: told the size of every block that was sent
-    :param on_offset: told from time to time how many bytes have safely arrived
-    :return: how many bytes were there already and are taken on trust: those before the tail that was compared
+    :param failed: the beginning of the message if sending fails
+    :param on_bytes: called with the size of every block that was sent
+    :param on_offset: called from time to time with the number of bytes that the site has confirmed
+    :return: the bytes that were there already and were not compared: those before the tail
     :raises TransientError: if not all of it arrived
     """
     with source() as reader:
@@ -47,13 +46,13 @@ def send(
         on_offset(offset)
         if offset < size or not size:
             _write(session, path, reader, offset, failed, on_bytes, on_offset)
-    # A site's success at the close proves nothing.
+    # A successful close proves nothing.
     require_arrived(session, path, size)
     return trusted
 
 
 def _arrived(session: Session, path: str, reader: BinaryIO, size: int) -> tuple[int, int]:
-    """Tell up to where what is there is right, and where the tail begins that was read back and compared."""
+    """Return up to where the remote file is right, and where its tail begins, which was compared."""
     found = size_of(session, path) or 0
     if not 0 < found <= size:
         return 0, 0
@@ -66,14 +65,14 @@ def _arrived(session: Session, path: str, reader: BinaryIO, size: int) -> tuple[
     except ConnectionLostError:
         raise
     except PersadoError:
-        # A site where one may write and not read: nothing can be trusted.
+        # The site may allow to write but not to read: trust nothing.
         return 0, 0
-    # What differs from the beginning of the tail on is no tail of this file.
+    # If the tail differs from its beginning on, the remote file is not the beginning of this one.
     return (start + same, start) if same else (0, 0)
 
 
 def _same(there: paramiko.SFTPFile, reader: BinaryIO, size: int) -> int:
-    """Tell for how many bytes two files are the same, give or take a step."""
+    """Return for how many bytes two files are equal, rounded down to a step."""
     same = 0
     while same < size:
         here = reader.read(min(BLOCK, size - same))
