@@ -1,4 +1,4 @@
-"""Settings that must stand before anything imports Airflow: a home of its own, nothing of the user's."""
+"""Set the environment before anything imports Airflow: a separate home, and none of the user's settings."""
 
 from __future__ import annotations
 
@@ -27,5 +27,5 @@ os.environ |= {
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Let the soak be as long as one wants."""
+    """Add the option that sets the length of the soak test."""
     parser.addoption("--soak", type=int, default=20, metavar="N", help="deliveries in a row over a bad line (20)")

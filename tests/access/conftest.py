@@ -1,4 +1,4 @@
-"""The Airflow that all tests of the rights share."""
+"""The Airflow that all access tests share."""
 
 import json
 import sqlite3
@@ -18,7 +18,7 @@ from support.sites.sftp_server import SftpServer
 
 @pytest.fixture(scope="package")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """Start an Airflow; let the schedule, an operator's backfill and a business user each send once."""
+    """Start an Airflow with a site, a warehouse, orchestrations and users of each kind."""
     folder = tmp_path_factory.mktemp("access")
     config = folder / "include" / "persado"
     for name, content in CONFIG.items():
@@ -69,13 +69,13 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 @pytest.fixture(scope="package")
 def sent(world: World) -> dict[str, dict[str, str]]:
-    """How the runs ended that those who may have set going."""
+    """Send by the schedule, a backfill and a business user; return how each run and its tasks ended."""
     day = datetime.now(UTC) - timedelta(days=3)
     window = {"dag_id": "nightly", "from_date": day.isoformat(), "to_date": (day + timedelta(days=1)).isoformat()}
     op = world.client("op")
-    # SQLite may be busy just then.
+    # Retried, because SQLite may be busy.
     world.server.wait_until("the backfill", lambda: op.post("/api/v2/backfills", json=window).is_success)
-    # Airflow takes also what is no parameter, and a query may use it.
+    # Airflow also accepts keys that are not parameters, and a query may use them.
     run = {**RUN, "conf": {"customer": SECRET}}
     begun = world.ask("business", "POST", "/api/v2/dags/pii/dagRuns", json=run).raise_for_status()
     world.server.wait_until("two runs", lambda: len(world.get("/api/v2/dags/nightly/dagRuns")["dag_runs"]) == 2)

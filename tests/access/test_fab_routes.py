@@ -1,7 +1,7 @@
 """
-Who may change what, against a real Airflow with users of each kind: through every route by which the API can.
+Who may change what in a real Airflow with users of each kind, checked on every route that can change something.
 
-A route that is new in Airflow, or in a plugin, and not refused to restricted users makes a test fail here.
+If Airflow or a plugin gains a route that does not refuse restricted users, a test here fails.
 """
 
 import re
@@ -17,7 +17,7 @@ from demo.airflow_api import http_client
 
 pytestmark = [pytest.mark.xdist_group("airflow"), pytest.mark.timeout(900)]
 
-# What everybody who is logged in may do, for it changes nothing but what is their own.
+# Allowed to every user who is logged in, because at most the user's own data changes.
 HARMLESS = {
     ("POST", "/api/v2/dags/{dag_id}/dagRuns/list"),
     ("POST", "/api/v2/dags/{dag_id}/dagRuns/{dag_run_id}/taskInstances/list"),
@@ -30,19 +30,19 @@ HARMLESS = {
     ("POST", "/auth/login/"),
     ("POST", "/auth/api/v1/security/login"),
     ("POST", "/auth/api/v1/security/refresh"),
-    # One's own name and password.
+    # The user's own name and password.
     ("POST", "/auth/resetmypassword/form"),
     ("POST", "/auth/userinfoeditview/form"),
 }
 TRIGGER = ("POST", "/api/v2/dags/{dag_id}/dagRuns")
-# Airflow asks the same of both; a backfill is a run, too.
+# Airflow checks the same permission for all of these; a backfill creates runs, too.
 START = {TRIGGER, ("POST", "/api/v2/backfills"), ("POST", "/api/v2/backfills/dry_run")}
-# Airflow answers this one well, and leaves out what one may not change.
+# Airflow reports success, but skips the DAGs that the user may not change.
 NOTHING = {("PATCH", "/api/v2/dags")}
 
 
 def bodies(dag_id: str, run_id: str) -> dict[tuple[str, str], Any]:
-    """What the routes need that look into the body before they decide."""
+    """Return bodies for the routes that read the body before they decide."""
     task = {"task_id": "extract", "dag_id": dag_id, "dag_run_id": run_id, "new_state": "success"}
     actions = {
         "dagRuns": {"action": "update", "entities": [{"dag_run_id": run_id, "dag_id": dag_id, "state": "queued"}]},
@@ -92,14 +92,14 @@ def bodies(dag_id: str, run_id: str) -> dict[tuple[str, str], Any]:
         ("plain", "pii", NOTHING),
     ],
 )
-def test_every_route_refuses(
+def test_routes_refuse_users_without_permission(
     world: World, sent: dict[str, Any], user: str, dag_id: str, allowed: set[tuple[str, str]]
 ) -> None:
     before = world.state()
     given, fill = bodies(dag_id, world.run_of(dag_id)), world.filler(dag_id)
     got: dict[tuple[str, str], int] = {}
     for method, path in world.routes:
-        # FAB's own pages know no token; they are tried below, by somebody who has logged in there.
+        # FAB's own pages do not accept a token; another test covers them with a browser session.
         ours = not path.startswith("/auth/") or path.startswith("/auth/fab/")
         if ours and (method, path) not in HARMLESS | (allowed - NOTHING):
             answer = world.ask(user, method, fill(path), json=given.get((method, path), {}))
@@ -107,18 +107,18 @@ def test_every_route_refuses(
     assert len(got) > 50
     refused = {401} if user == "anonymous" else {403}
     passed = {route for route, code in got.items() if code not in refused}
-    # Of a backfill that one may not see one learns nothing.
+    # A backfill that the user may not see is reported as not found.
     passed -= {route for route in passed if "{backfill_id}" in route[1] and got[route] == 404}
     assert passed <= NOTHING & allowed
     assert world.state() == before
 
 
 @pytest.mark.parametrize("user", ["op", "admin"])
-def test_operators_are_refused_nothing(world: World, sent: dict[str, Any], user: str) -> None:
+def test_no_route_of_a_dag_refuses_operators(world: World, sent: dict[str, Any], user: str) -> None:
     client, before = world.client(user), world.state()
     got = {}
     for method, path in world.routes:
-        # With names of nothing, so that nothing changes.
+        # The names do not exist, so nothing changes.
         if path.startswith("/api/v2/dags/{dag_id}"):
             answer = client.request(method, re.sub(r"{(\w+)(:path)?}", "nothing", path), json={})
             got[method, path] = answer.status_code
@@ -128,7 +128,7 @@ def test_operators_are_refused_nothing(world: World, sent: dict[str, Any], user:
 
 
 def tricks(world: World) -> Iterator[tuple[str, str, Any]]:
-    """Ways round that look as if they were about something that one may start."""
+    """Yield requests that try to get past the check by referring to something that the user may start."""
     plain, pii = world.run_of("plain"), world.run_of("pii")
     task = {"task_id": "extract", "dag_id": "pii", "dag_run_id": pii, "new_state": "failed"}
     runs = {"actions": [{"action": "update", "entities": [{"dag_run_id": pii, "dag_id": "pii", "state": "queued"}]}]}
@@ -166,18 +166,18 @@ def tricks(world: World) -> Iterator[tuple[str, str, Any]]:
 
 
 @pytest.mark.parametrize("user", ["restricted", "plain"])
-def test_there_is_no_way_round(world: World, sent: dict[str, Any], user: str) -> None:
+def test_the_check_cannot_be_bypassed(world: World, sent: dict[str, Any], user: str) -> None:
     client, before = world.client(user), world.state()
     for method, path, body in tricks(world):
         answer = client.request(method, path, json=body)
-        if answer.is_success:  # with nothing but errors for each of many, or after leaving all of them out
+        if answer.is_success:  # a bulk request in which each part failed or everything was skipped
             told = answer.json()
             done = [part["success"] for part in told.values() if isinstance(part, dict)]
             assert told.get("total_entries") == 0 or (done and not any(done)), path
     assert world.state() == before
 
 
-def test_fabs_own_pages_let_nobody_raise_himself(world: World, sent: dict[str, Any]) -> None:
+def test_fabs_own_pages_do_not_let_users_change_rights(world: World, sent: dict[str, Any]) -> None:
     before = world.state()
     with http_client(world.server.home.url, follow_redirects=True) as browser:
         form = browser.get("/auth/login/").text

@@ -1,4 +1,4 @@
-"""Who may start what, against a real Airflow with users of each kind, and where the gate stops what was started."""
+"""Who may start what in a real Airflow with users of each kind, and where the gate stops a run."""
 
 import time
 from functools import partial
@@ -10,18 +10,18 @@ from support.airflow.world import BUSINESS, CONFIG, RUN, World
 pytestmark = [pytest.mark.xdist_group("airflow"), pytest.mark.timeout(900)]
 
 
-def test_those_who_may_send_and_the_schedule_pass_the_gate(sent: dict[str, dict[str, str]]) -> None:
+def test_users_who_may_send_and_the_schedule_pass_the_gate(sent: dict[str, dict[str, str]]) -> None:
     delivered = dict.fromkeys(("run", "gate", "extract", "format", "upload"), "success")
     assert sent == {"business": delivered, "scheduled": delivered, "backfill": delivered}
 
 
-def test_what_a_restricted_user_starts_does_not_lead_to_more(world: World, sent: dict[str, Any]) -> None:
+def test_a_restricted_users_delivery_cannot_trigger_one_he_may_not_send(world: World, sent: dict[str, Any]) -> None:
     begun = world.ask("restricted", "POST", "/api/v2/dags/plain/dagRuns", json=RUN)
     assert begun.status_code == 200
     assert world.server.ended("plain", begun.json()["dag_run_id"])["run"] == "success"
     for dag_id, asks, why in (
         ("after_plain", "gate", "the user 'restricted' has restricted access to personal data"),
-        # Nothing personal in it, but not for business users: there the task that reads refuses.
+        # No personal data, but closed to business users: the extract task refuses.
         ("closed_after", "extract", "the user 'restricted' is a business user"),
     ):
         world.server.wait_until("what follows", partial(world.has_run, dag_id))
@@ -34,9 +34,9 @@ def test_what_a_restricted_user_starts_does_not_lead_to_more(world: World, sent:
         assert f"{dag_id}.csv" not in {path.name for path in world.site.folder.iterdir()}
 
 
-def test_what_the_yaml_gives_it_takes_back(world: World) -> None:
+def test_a_change_of_the_yaml_grants_and_revokes_the_right_to_start(world: World) -> None:
     def may_start() -> bool:
-        # At a moment of its own, far in the future: the run never begins.
+        # A different moment each time, far in the future, so that the run never begins.
         run = {**RUN, "run_after": f"2200-01-01T00:00:{time.monotonic() % 60:09.6f}Z"}
         answer = world.ask("business", "POST", "/api/v2/dags/changing/dagRuns", json=run)
         assert answer.status_code in (200, 403)
@@ -51,15 +51,15 @@ def test_what_the_yaml_gives_it_takes_back(world: World) -> None:
 
 
 @pytest.mark.parametrize("text", ["x' OR '1' = '1", "x'; DELETE FROM people; --", "x\\", '"mail"', "x /* y"])
-def test_nobody_changes_a_query_by_a_parameter(world: World, text: str) -> None:
+def test_a_parameter_cannot_change_the_query(world: World, text: str) -> None:
     run = {**RUN, "conf": {"loyalty": text}}
     answer = world.ask("restricted", "POST", "/api/v2/dags/asking/dagRuns", json=run)
     assert (answer.status_code, "does not match" in answer.text) == (400, True)
 
 
-def test_each_may_start_what_he_may_send(world: World, sent: dict[str, Any]) -> None:
+def test_users_may_start_what_they_may_send(world: World, sent: dict[str, Any]) -> None:
     users, dag_ids = ("op", "business", "restricted", "plain"), ("wide", "pii", "plain", "closed")
-    # Far in the future, and so never, each at a moment of its own.
+    # Different moments, far in the future, so that no run begins.
     tried = [
         world.client(user).post(
             f"/api/v2/dags/{dag_id}/dagRuns", json={**RUN, "run_after": f"{2100 + year}-01-01T00:00:00Z"}

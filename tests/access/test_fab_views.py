@@ -1,4 +1,4 @@
-"""Who sees what, against a real Airflow with users of each kind: no personal data for restricted users."""
+"""Who sees what in a real Airflow with users of each kind: restricted users see no personal data."""
 
 from typing import Any
 from urllib.parse import quote
@@ -9,7 +9,7 @@ from support.airflow.world import CONFIG, RUN, SECRET, World
 pytestmark = [pytest.mark.xdist_group("airflow"), pytest.mark.timeout(900)]
 
 
-def test_a_restricted_user_sees_that_but_not_what_was_sent(world: World, sent: dict[str, Any]) -> None:
+def test_a_restricted_user_sees_runs_but_no_personal_data(world: World, sent: dict[str, Any]) -> None:
     run = quote(world.run_of("pii"), safe="")
     base = f"/api/v2/dags/pii/dagRuns/{run}/taskInstances"
     for user, sees in (("restricted", False), ("business", True), ("op", True)):
@@ -39,13 +39,13 @@ def test_a_restricted_user_sees_that_but_not_what_was_sent(world: World, sent: d
     ("user", "more"),
     [("restricted", {"connections", "variables", "v2/config"}), ("boss", set())],
 )
-def test_no_route_shows_a_restricted_user_a_value(
+def test_no_route_shows_personal_data_to_a_restricted_user(
     world: World, sent: dict[str, Any], user: str, more: set[str]
 ) -> None:
     fill = world.filler("pii")
     got: dict[str, int] = {}
     for path in world.reading:
-        # Not the way out, which ends the session, and not FAB's pages, which know no token.
+        # Without logout, which ends the session, and FAB's own pages, which do not accept a token.
         if path.startswith(("/api/", "/ui/", "/persado", "/auth/fab/")) and not path.endswith("/logout"):
             answer = world.ask(user, "GET", fill(path), params={"dag_id": "pii", "interval": 1})
             assert SECRET not in answer.text, path
@@ -56,7 +56,7 @@ def test_no_route_shows_a_restricted_user_a_value(
         assert 200 not in {code for path, code in got.items() if f"/{part}" in path}, part
 
 
-def test_a_restricted_user_reads_the_preview_of_what_he_may_send(world: World) -> None:
+def test_a_restricted_user_sees_a_masked_preview_of_a_dag_he_may_start(world: World) -> None:
     begun = world.ask("restricted", "POST", "/api/v2/dags/wide/dagRuns", json={**RUN, "conf": {"dry_run": True}})
     run_id = begun.raise_for_status().json()["dag_run_id"]
     assert begun.json()["conf"]["dry_run"]

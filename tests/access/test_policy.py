@@ -1,4 +1,4 @@
-"""The policy that asks for the gate in every DAG that sends personal data."""
+"""The policy that requires the gate in every DAG that sends personal data."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from persado.settings import Access
 
 
-def test_the_policy_asks_for_the_gate_before_everything() -> None:
+def test_the_policy_requires_the_gate_before_all_other_tasks() -> None:
     from airflow.exceptions import AirflowClusterPolicyViolation
     from airflow.providers.standard.operators.empty import EmptyOperator
     from airflow.sdk import DAG
@@ -49,7 +49,7 @@ def test_the_policy_asks_for_the_gate_before_everything() -> None:
     assert refused(lambda: gate() >> empty(trigger_rule="all_done"), "pii") == ""
 
     class Own(PersadoExtractOperator):
-        """Somebody's own kind."""
+        """A user's own subclass."""
 
     given = {"task_id": "send", "conn_id": "w", "settings": {"filename_template": "x.csv"}}
 
@@ -59,7 +59,7 @@ def test_the_policy_asks_for_the_gate_before_everything() -> None:
     assert refused(lambda: mapped(Own, pii=False)) == ""
     assert "no PersadoGateOperator decides" in refused(lambda: mapped(PersadoExtractOperator, pii=True))
     assert "no PersadoGateOperator decides" in refused(lambda: mapped(Own, pii=True))
-    # Columns that nobody knows yet.
+    # Columns that are known only at run time.
     later: Callable[[], Any] = lambda: PersadoExtractOperator.partial(**given, sql="q").expand(columns=[[]])  # noqa: E731
     assert "no PersadoGateOperator decides" in refused(later)
     assert refused(lambda: gate() >> mapped(Own, pii=True)) == ""

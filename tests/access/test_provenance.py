@@ -1,4 +1,4 @@
-"""Who set a run going, found in Airflow's database."""
+"""Who started a run, according to Airflow's database."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -23,7 +23,7 @@ NOW = datetime.now(UTC)
 
 @pytest.fixture
 def session(airflow_database: Path) -> Iterator[Any]:
-    """A transaction in Airflow's database that leaves nothing behind."""
+    """Yield a session of Airflow's database that is rolled back at the end."""
     from airflow.utils.session import create_session
 
     with create_session() as session:
@@ -72,7 +72,7 @@ def make_event(session: Any, source: Any = None, extra: dict[str, Any] | None = 
 
 
 def followed(session: Any, *events: Any, dag_id: str = "segment") -> Any:
-    """Make a run that these events have started."""
+    """Create a run that these events triggered."""
     run = make_run(session, dag_id, "asset_triggered", by="asset")
     run.consumed_asset_events.extend(events)
     session.flush()
@@ -108,7 +108,9 @@ ANN = ("person", "ann", ("Op",))
 BOB = ("person", "bob", ("Business User", "Restricted PII"))
 
 
-def test_persons_clocks_and_strangers(session: Any, manager: Callable[..., None]) -> None:
+def test_originators_of_runs_by_users_the_schedule_and_unknown_users(
+    session: Any, manager: Callable[..., None]
+) -> None:
     manager(FAB)
     make_user(session, "ann", "Op")
     make_user(session, "bob", "Business User", "Restricted PII")
@@ -133,7 +135,7 @@ def test_persons_clocks_and_strangers(session: Any, manager: Callable[..., None]
     assert of("backfill", by="backfill")[0] == "unknown"
 
 
-def test_a_backfill_takes_over_the_runs_of_others(session: Any, manager: Callable[..., None]) -> None:
+def test_a_reprocessed_run_counts_for_the_user_of_the_backfill(session: Any, manager: Callable[..., None]) -> None:
     from airflow.models.backfill import Backfill
 
     manager(FAB)
@@ -144,7 +146,7 @@ def test_a_backfill_takes_over_the_runs_of_others(session: Any, manager: Callabl
         for name in ("ann", "bob")
     ]
     session.add_all(backfills)
-    # As Airflow leaves them when it reprocesses a run of the schedule, and one that an operator had begun.
+    # As Airflow stores them when it reprocesses a scheduled run, and a run that an operator started.
     taken = [make_run(session, "segment", "backfill", by="backfill", user=user) for user in (None, "ann")]
     for run, backfill in zip(taken, backfills, strict=True):
         run.backfill = backfill
@@ -152,7 +154,7 @@ def test_a_backfill_takes_over_the_runs_of_others(session: Any, manager: Callabl
     assert [found(run, session) for run in taken] == [{ANN}, {BOB}]
 
 
-def test_a_role_that_takes_away_counts_also_by_a_group(session: Any, manager: Callable[..., None]) -> None:
+def test_a_restricting_role_also_counts_through_a_group(session: Any, manager: Callable[..., None]) -> None:
     from airflow.providers.fab.auth_manager.models import Group, User
     from sqlalchemy import select
 
@@ -169,11 +171,11 @@ def test_a_role_that_takes_away_counts_also_by_a_group(session: Any, manager: Ca
     session.flush()
     assert restricted_by_groups(eva.id, session=session) == {"Restricted PII"}
     told: list[Any] = [roles_of(name, session) for name in ("eva", "tom")]
-    # What gives, gives nothing by a group: so it is with Airflow.
+    # As in Airflow, a role that grants rights has no effect through a group.
     assert told == [{"Admin", "Restricted PII"}, {"Restricted PII"}]
 
 
-def test_chains_of_assets_are_followed_to_their_beginning(session: Any, manager: Callable[..., None]) -> None:
+def test_chains_of_assets_are_followed_to_their_first_runs(session: Any, manager: Callable[..., None]) -> None:
     manager(FAB)
     make_user(session, "ann", "Op")
     make_user(session, "bob", "Business User", "Restricted PII")
@@ -190,7 +192,7 @@ def test_chains_of_assets_are_followed_to_their_beginning(session: Any, manager:
     assert found(followed(session), session) == set()
 
 
-def test_an_asset_event_of_the_api_counts_where_only_operators_make_them(
+def test_an_asset_event_from_the_api_is_trusted_where_only_operators_create_them(
     session: Any, manager: Callable[..., None]
 ) -> None:
     event = make_event(session, extra={"from_rest_api": True})
@@ -206,7 +208,7 @@ def test_an_asset_event_of_the_api_counts_where_only_operators_make_them(
     }
 
 
-def test_assets_that_a_schedule_knows_by_uri_only_are_followed_too(session: Any, manager: Callable[..., None]) -> None:
+def test_assets_that_a_schedule_names_only_by_uri_are_followed(session: Any, manager: Callable[..., None]) -> None:
     from airflow.models.asset import AssetModel, DagScheduleAssetUriReference
     from airflow.models.dag import DagModel
     from airflow.models.dagbundle import DagBundleModel
@@ -226,11 +228,11 @@ def test_assets_that_a_schedule_knows_by_uri_only_are_followed_too(session: Any,
     session.execute(insert(DagScheduleAssetUriReference).values(dag_id=dag_id, uri=uri, created_at=waits_since))
     source = make_run(session, "a", "manual", user="bob")
     make_event(session, source, asset_id=asset.id)
-    make_event(session, asset_id=asset.id, timestamp=NOW - timedelta(hours=2))  # before anything waited for it
+    make_event(session, asset_id=asset.id, timestamp=NOW - timedelta(hours=2))  # before the DAG waited for the asset
     assert found(followed(session, dag_id=dag_id), session) == {("person", "bob", ("Business User",))}
 
 
-def test_the_roles_of_the_simple_auth_manager(session: Any, manager: Callable[..., None]) -> None:
+def test_roles_of_the_simple_auth_manager(session: Any, manager: Callable[..., None]) -> None:
     from persado.access.roles import roles_of
 
     manager(SIMPLE, users="ann:admin,olga:OP,bob:user,vera:viewer")
@@ -248,7 +250,7 @@ def test_the_roles_of_the_simple_auth_manager(session: Any, manager: Callable[..
     assert roles_of("ann", session) is None
 
 
-def test_the_task_that_asks_is_told_in_the_transaction_that_starts_the_run(
+def test_originators_are_stored_for_the_checking_task_when_the_run_starts(
     session: Any, manager: Callable[..., None]
 ) -> None:
     from airflow.models.task_state_store import TaskStateStoreModel

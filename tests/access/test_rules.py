@@ -1,4 +1,4 @@
-"""Who may send: the rules, the rights that DAGs carry, and the gate in a run."""
+"""Who may send: the rules, the rights that DAGs grant, and the gate in a run."""
 
 import json
 from types import SimpleNamespace
@@ -23,7 +23,7 @@ LIMITED_ONLY = Access(limited_pii=True)
 @pytest.mark.parametrize(
     ("roles", "may"),
     [
-        # Which of these may be sent: closed, open, wide, limited only; first without personal data, then with it.
+        # y or n for closed, open, wide and limited only; first without personal data, then with it.
         ({"Admin"}, "yyyy yyyy"),
         ({"Op"}, "yyyy yyyy"),
         ({"Op", "Viewer"}, "yyyy yyyy"),
@@ -50,7 +50,7 @@ def test_deny_wins_and_the_default_is_deny(roles: set[str], may: str) -> None:
     assert is_operator(roles) == (may == "yyyy yyyy")
 
 
-def test_one_who_may_not_is_enough_to_refuse() -> None:
+def test_one_originator_without_permission_is_enough_to_refuse() -> None:
     clock = Originator(kind="automatic", name="the schedule")
     ann = Originator(kind="person", name="ann", roles=("Op",))
     bob = Originator(kind="person", name="bob", roles=(BUSINESS, LIMITED))
@@ -63,7 +63,7 @@ def test_one_who_may_not_is_enough_to_refuse() -> None:
     assert "'eve'" in next(refusals([clock, nobody], WIDE, pii=False))
     assert len(list(refusals([bob, nobody], CLOSED, pii=True))) == 2
     assert list(refusals([], WIDE, pii=False))
-    # Where no personal data is sent, it takes a person who may not.
+    # Without personal data, unknown originators pass; people without the right and inactive users do not.
     assert list(refusals([clock, nobody], WIDE, pii=False, unknown_may=True)) == []
     assert list(refusals([], CLOSED, pii=False, unknown_may=True)) == []
     assert "'bob'" in next(refusals([nobody, bob], CLOSED, pii=False, unknown_may=True))
@@ -85,7 +85,7 @@ PII = [{"name": "mail"}, {"name": "name", "pii": True}]
 NO_PII = [{"name": "mail"}]
 
 
-def test_what_a_dag_grants_follows_from_the_yaml(project: Project) -> None:
+def test_a_dag_grants_the_rights_that_follow_from_the_yaml(project: Project) -> None:
     for name, columns in (("marked", PII), ("unmarked", NO_PII), ("unlisted", None)):
         describe(project, name, **({"columns": columns} if columns else {}), access={"business_users": True})
         project.write(
@@ -106,7 +106,7 @@ def test_what_a_dag_grants_follows_from_the_yaml(project: Project) -> None:
     assert granted == {
         "marked": {BUSINESS: create, LIMITED: set()},
         "unmarked": {BUSINESS: create, LIMITED: create},
-        # Nobody has said that these columns are harmless.
+        # Unlisted columns may hold personal data.
         "unlisted": {BUSINESS: create, LIMITED: set()},
     }
     assert [name for name, delivery in deliveries.items() if may_hold_pii(delivery)] == ["marked", "unlisted"]
@@ -117,7 +117,7 @@ def test_what_a_dag_grants_follows_from_the_yaml(project: Project) -> None:
     assert dag.access_control == access_control(deliveries["marked"])
     assert [task.task_id for task in dag.roots] == ["gate"]
     assert dag.get_task("gate").get_flat_relative_ids() == set(dag.task_ids) - {"gate"}
-    # Without a gate the task that reads asks, and is as strict where it may be personal data that it reads.
+    # Without a gate the extract task checks, as strictly as a gate where it may read personal data.
     tasks: dict[str, list[Any]] = {name: list(make_dag(delivery).tasks) for name, delivery in deliveries.items()}
     asking = {
         name: [(task.task_id, task.pii) for task in listed if getattr(task, "access", None)]

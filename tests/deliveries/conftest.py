@@ -11,7 +11,7 @@ __all__ = ["airflow_database", "pgp_home", "project"]
 
 @pytest.fixture
 def customers(project: Project) -> Project:
-    """Give a project whose warehouse has three customers."""
+    """Return a project whose warehouse has three customers."""
     with project.warehouse as warehouse:
         warehouse.execute("CREATE TABLE customers (id, name, amount)")
         warehouse.executemany("INSERT INTO customers VALUES (?, ?, ?)", CUSTOMERS)

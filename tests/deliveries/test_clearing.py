@@ -1,4 +1,4 @@
-"""Clear single tasks of a delivery, as one does in Airflow's UI: each does the right thing, or says what to do."""
+"""Clearing single tasks of a delivery, as in Airflow's UI: each task does the right thing or says what to do."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ CHAIN = ("extract", "format", "encode", "upload", "success_file")
 
 @pytest.fixture
 def customers(project: Project) -> Project:
-    """Give a project whose warehouse has two customers."""
+    """Return a project whose warehouse has two customers."""
     with project.warehouse as warehouse:
         warehouse.execute("CREATE TABLE customers (id)")
         warehouse.executemany("INSERT INTO customers VALUES (?)", [(1,), (2,)])
     return project
 
 
-def test_tasks_of_a_delivery_that_is_done(customers: Project, capfd: pytest.CaptureFixture[str]) -> None:
+def test_clearing_tasks_of_a_finished_delivery(customers: Project, capfd: pytest.CaptureFixture[str]) -> None:
     customers.describe("done", QUERY, settings=SETTINGS)
     run = customers.run("done")
     assert task_states(run) == dict.fromkeys(CHAIN, "success")
@@ -42,12 +42,12 @@ def test_tasks_of_a_delivery_that_is_done(customers: Project, capfd: pytest.Capt
         ended = customers.clear("done", run, *tasks)
         return ended[tasks[-1]], capfd.readouterr().out
 
-    # .DONE alone is written again, for files that are looked at again.
+    # success_file checks the files at the site again and writes .DONE again.
     (customers.inbox / "out.csv.DONE").unlink()
     assert clear("success_file")[0] == "success"
     assert customers.arrived() == before
 
-    # upload sends nothing, as everything is there.
+    # upload sends nothing, because the files are already at the site.
     customers.site.written.clear()
     state, log = clear("upload", "success_file")
     assert state == "success"
@@ -55,7 +55,7 @@ def test_tasks_of_a_delivery_that_is_done(customers: Project, capfd: pytest.Capt
     assert {path for path, *_ in customers.site.written if "0000001" in path} == set()
     assert customers.arrived() == before
 
-    # What was changed at the site meanwhile is no delivery.
+    # A file that changed at the site meanwhile does not count as delivered.
     (customers.inbox / "out.csv").write_bytes(before["out.csv"][:-1] + b"?")
     for task in ("success_file", "upload"):
         state, log = clear(task)
@@ -66,16 +66,16 @@ def test_tasks_of_a_delivery_that_is_done(customers: Project, capfd: pytest.Capt
     assert state == "failed"
     assert "the site does not have them either" in log
 
-    # A stage in the middle has nothing to work on any more.
+    # A stage in the middle has no input any more.
     state, log = clear("encode")
     assert state == "failed"
     assert "Clear the run from its first task on (extract, with all downstream tasks)" in log
-    # It has taken away with it what it had handed over before.
+    # Clearing it has removed its earlier result.
     state, log = clear("upload")
     assert state == "failed"
     assert "there is no result of the previous stage" in log
 
-    # From the query on, with other rows: the same delivery id, another content.
+    # All tasks from the query on, with other rows: the same delivery id, different content.
     (customers.inbox / "out.csv.DONE").write_bytes(b"stale")
     with customers.warehouse as warehouse:
         warehouse.execute("INSERT INTO customers VALUES (3)")
@@ -86,17 +86,20 @@ def test_tasks_of_a_delivery_that_is_done(customers: Project, capfd: pytest.Capt
     assert after["out.csv.DONE"] != before["out.csv.DONE"]
 
 
-def test_a_failed_upload_is_cleared_with_the_files_of_the_stage_before(customers: Project) -> None:
-    customers.describe("mended", QUERY, settings={**SETTINGS, "remote_folder": "/later", "if_exists": "fail"})
-    run = customers.run("mended")
+def test_clearing_a_failed_upload_sends_the_files_of_the_previous_stage(customers: Project) -> None:
+    customers.describe("repaired", QUERY, settings={**SETTINGS, "remote_folder": "/later", "if_exists": "fail"})
+    run = customers.run("repaired")
     assert task_states(run)["upload"] == "failed"
     (customers.site.folder / "later").mkdir()
-    assert customers.clear("mended", run, "upload", "success_file") == {"upload": "success", "success_file": "success"}
+    assert customers.clear("repaired", run, "upload", "success_file") == {
+        "upload": "success",
+        "success_file": "success",
+    }
     later = customers.site.folder / "later"
     assert {path.name for path in later.iterdir()} == {"out.csv", "out.csv.DONE"}
 
 
-def test_an_upload_that_was_cut_off_says_how_far_it_was(
+def test_clearing_an_interrupted_upload_resumes_and_logs_the_progress(
     project: Project, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Cut(Folder):
@@ -119,13 +122,13 @@ def test_an_upload_that_was_cut_off_says_how_far_it_was(
     capfd.readouterr()
     assert project.clear("cut_off", run, "upload", "success_file")["success_file"] == "success"
     log = capfd.readouterr().out
-    told = re.search(r"try 1 sent ([\d,]+) of ([\d,]+) bytes of /inbox/out.csv; resuming", log)
-    assert told is not None
-    sent, size = (int(number.replace(",", "")) for number in told.groups())
+    progress = re.search(r"try 1 sent ([\d,]+) of ([\d,]+) bytes of /inbox/out.csv; resuming", log)
+    assert progress is not None
+    sent, size = (int(number.replace(",", "")) for number in progress.groups())
     assert 0 < sent < size == len(project.arrived()["out.csv"])
     assert sum(count for path, _, count in project.site.written if "0000001" in path) < size
     assert set(project.arrived()) == {"out.csv", "out.csv.DONE"}
-    # What is done is nothing to go on from.
+    # There is nothing to resume after a finished upload.
     capfd.readouterr()
     assert project.clear("cut_off", run, "upload") == {"upload": "success"}
     assert "had sent" not in capfd.readouterr().out
@@ -144,7 +147,7 @@ def test_rows_that_changed_between_two_tries_never_mix(customers: Project) -> No
     assert gzip.decompress(customers.arrived()["out.csv"]) == b"id\n6\n7\n"
 
 
-def test_an_upload_without_a_success_file_that_is_done(customers: Project) -> None:
+def test_clearing_a_finished_upload_without_a_success_file(customers: Project) -> None:
     customers.describe("plain_upload", QUERY, settings={**SETTINGS, "success_file": False})
     run = customers.run("plain_upload")
     assert customers.clear("plain_upload", run, "upload") == {"upload": "success"}

@@ -15,7 +15,7 @@ from support.airflow.customers import CUSTOMERS, QUERY, SETTINGS
 from support.airflow.runs import Project, event_extra, task_states
 
 
-def test_nothing_has_its_final_name_before_it_is_complete_and_done_comes_last(customers: Project) -> None:
+def test_files_get_their_final_name_when_complete_and_done_comes_last(customers: Project) -> None:
     customers.describe("ordered", QUERY, settings=SETTINGS)
     (customers.inbox / "out.csv.gz.DONE").touch()
 
@@ -45,7 +45,7 @@ def test_the_receipt_is_in_the_assets_event(customers: Project) -> None:
     assert [stage["stage"] for stage in receipt["stages"]] == ["extract", "format", "encode", "upload", "success_file"]
 
 
-def test_stages_that_are_off_have_no_task(customers: Project) -> None:
+def test_disabled_stages_have_no_task(customers: Project) -> None:
     customers.describe(
         "plain",
         QUERY,
@@ -81,7 +81,7 @@ def test_columns_transform_and_contract_of_a_data_template(customers: Project) -
     ("encoding", "names"),
     [("none", ["p/0000001.csv", "p/0000002.csv", "p/0000003.csv"]), ("tgz", ["p"])],
 )
-def test_split_outputs_have_one_done(project: Project, encoding: str, names: list[str]) -> None:
+def test_split_outputs_have_one_done_file(project: Project, encoding: str, names: list[str]) -> None:
     settings = {
         "encoding": encoding,
         "split": {"rows": 50_000},
@@ -134,7 +134,9 @@ def test_an_empty_result_can_be_skipped_or_sent(customers: Project) -> None:
     assert gzip.decompress(customers.arrived()["out.csv.gz"]) == b"id,name,amount\n"
 
 
-def test_the_number_of_rows_may_not_change_too_much(customers: Project, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_run_fails_if_the_number_of_rows_changes_too_much(
+    customers: Project, capfd: pytest.CaptureFixture[str]
+) -> None:
     customers.describe("steady", QUERY, settings=SETTINGS, change={"fail_above_percent": 50})
     assert customers.run("steady").state == "success"
     with customers.warehouse as warehouse:
@@ -145,7 +147,7 @@ def test_the_number_of_rows_may_not_change_too_much(customers: Project, capfd: p
     assert customers.arrived() == before
 
 
-def test_a_connection_of_type_sftp_works_too(customers: Project) -> None:
+def test_a_connection_of_type_sftp_works(customers: Project) -> None:
     customers.connect("sftp", extra={"conn_timeout": 3})
     customers.describe("by_sftp", QUERY, settings=SETTINGS)
     assert customers.run("by_sftp").state == "success"

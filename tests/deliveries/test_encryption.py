@@ -1,4 +1,4 @@
-"""Deliveries that are encrypted, whoever holds the key; no secret shows anywhere."""
+"""Encrypted deliveries, with the key in a file or in Airflow; no secret is shown anywhere."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_an_encrypted_delivery_in_one_task(customers: Project, pgp_home: Path) -
 
 @pytest.fixture
 def soon(tmp_path: Path) -> Iterator[Path]:
-    """Make a key that expires in 20 days, in a GnuPG home of its own."""
+    """Create a key that expires in 20 days, in a separate GnuPG home."""
     home = tmp_path / "gpg"
     home.mkdir(mode=0o700)
     gpg(home, "--quick-generate-key", "Soon", "future-default", "default", "20d")
@@ -75,7 +75,7 @@ def soon(tmp_path: Path) -> Iterator[Path]:
     ("execution", "origin"),
     [("chained", {"variable": "receiver_key"}), ("streamed", {"connection": "receiver_key"})],
 )
-def test_a_key_that_airflow_holds_and_that_expires_soon_and_a_signature(
+def test_a_key_in_airflow_encrypts_warns_before_it_expires_and_signs(
     execution: str,
     origin: dict[str, str],
     customers: Project,
@@ -109,7 +109,7 @@ def test_a_key_that_airflow_holds_and_that_expires_soon_and_a_signature(
 def test_no_secret_and_no_customer_value_in_logs_and_database(
     customers: Project, pgp_home: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    value = "mary.major@example.com"  # no other test's query quotes it
+    value = "mary.major@example.com"  # no query of another test contains it
     with customers.warehouse as warehouse:
         warehouse.execute("INSERT INTO customers VALUES ('1', ?, 1)", [value])
     customers.write("keys/receiver.asc", gpg(pgp_home, "--armor", "--export").decode())
@@ -125,5 +125,5 @@ def test_no_secret_and_no_customer_value_in_logs_and_database(
     for secret in (password, value, "PGP PUBLIC KEY"):
         assert secret not in captured.out + captured.err
         assert secret not in database
-        assert secret.encode().hex().upper() not in database  # as it shows what is binary
+        assert secret.encode().hex().upper() not in database  # as the dump shows binary values
         assert secret.encode() not in logs

@@ -13,7 +13,7 @@ DAY = "{{ data_interval_start | ds }}"
 
 
 def finish(dag: Any, run_id: str) -> str:
-    """Run the tasks of a run that Airflow has made, as its scheduler does; give the run's state."""
+    """Run the tasks of a run that Airflow has created, as its scheduler does; return the run's state."""
     from airflow.models.dagrun import DagRun
     from airflow.sdk.definitions.dag import _run_task
     from airflow.serialization.serialized_objects import DagSerialization
@@ -40,7 +40,7 @@ def finish(dag: Any, run_id: str) -> str:
         return str(run.state)
 
 
-def test_a_past_interval_names_its_files_however_it_is_sent_again(project: Project) -> None:
+def test_files_of_a_past_interval_are_named_after_it_for_manual_runs_and_backfills(project: Project) -> None:
     from airflow.models.backfill import ReprocessBehavior, _create_backfill
     from airflow.models.dagrun import DagRun
     from airflow.utils.session import create_session
@@ -54,13 +54,13 @@ def test_a_past_interval_names_its_files_however_it_is_sent_again(project: Proje
         settings={"filename_template": "{{data_interval_start|local:'America/New_York'|format:'yyyy-MM-dd'}}.csv"},
         workflow={"schedule": "0 0 * * *", "timezone": "America/New_York"},
     )
-    # By hand: the last interval that had ended by then.
+    # Manually: the last interval that had ended by then.
     by_hand = project.run("again", logical_date=datetime(2026, 3, 5, 12, tzinfo=UTC), run_conf={"reason": "lost"})
     assert by_hand.state == "success"
     assert project.arrived() == {"2026-03-04.csv": b"day\n2026-03-04\n", "2026-03-04.csv.DONE": b""}
     assert event_extra("again")["reason"] == "lost"
 
-    # By a backfill: each interval that begins from the first day to the last.
+    # By a backfill: each interval that begins between the two dates.
     _create_backfill(
         dag_id="again",
         from_date=datetime(2026, 3, 7, tzinfo=UTC),
@@ -78,7 +78,7 @@ def test_a_past_interval_names_its_files_however_it_is_sent_again(project: Proje
         run_ids = [run.run_id for run in runs]
     dag = make_dag(project.load().deliveries["again"])
     assert [finish(dag, run_id) for run_id in run_ids] == ["success", "success"]
-    # The night of 8 March has no two o'clock in New York, and is an interval all the same.
+    # On 8 March there is no 02:00 in New York, but that day is an interval, too.
     assert [name for name in project.arrived() if name.endswith(".csv")] == [
         "2026-03-04.csv",
         "2026-03-07.csv",

@@ -1,4 +1,4 @@
-"""When an orchestration runs, and whom its deliveries set going."""
+"""When an orchestration runs, and which deliveries and assets trigger it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DAY = timedelta(days=1)
 
 
 class Upstream:
-    """An asset that a DAG of its own updates."""
+    """An asset with a DAG that updates it."""
 
     def __init__(self) -> None:
         self.name = f"upstream_{next(NUMBERS)}"
@@ -41,7 +41,7 @@ class Scheduled:
         project.describe(self.name, "SELECT 1 AS a", settings=SETTINGS, workflow=workflow)
 
     def run(self, run_type: str = "scheduled", ends: str = "success", **dag_run: Any) -> str:
-        """Run it as if the schedule had started it; give how its first task ended."""
+        """Run it as if the schedule had started it; return the state of its first task."""
         from persado.dag.factory import make_dag
 
         configuration = self.project.load()
@@ -82,7 +82,9 @@ def test_a_scheduled_run_is_skipped_unless_an_upstream_asset_changed(
     assert scheduled.run() == "skipped"
 
 
-def test_an_upstream_asset_that_nothing_updates_is_told(project: Project, capfd: pytest.CaptureFixture[str]) -> None:
+def test_an_upstream_asset_that_nothing_updates_is_reported(
+    project: Project, capfd: pytest.CaptureFixture[str]
+) -> None:
     scheduled = Scheduled(project, "mistyped", "s3://bucket/mistyped")
     assert scheduled.run() == "success"
     capfd.readouterr()
@@ -92,8 +94,8 @@ def test_an_upstream_asset_that_nothing_updates_is_told(project: Project, capfd:
         assert f"The asset {name} was never updated. Check its spelling in only_if_changed" in log
 
 
-def test_what_changed_before_a_failed_run_is_cleared_still_counts(project: Project) -> None:
-    """The rows are those of the query, however late they are sent."""
+def test_a_change_before_a_failed_run_is_cleared_still_counts(project: Project) -> None:
+    """A run that is cleared sends the rows of its original query, so later changes still count."""
     from airflow.models.dagrun import DagRun
     from airflow.utils.session import create_session
     from sqlalchemy import update
@@ -115,7 +117,7 @@ def test_what_changed_before_a_failed_run_is_cleared_still_counts(project: Proje
     assert scheduled.run(clear_number=1) == "success"
 
 
-def test_a_past_interval_that_is_sent_again_does_not_count(project: Project) -> None:
+def test_a_past_interval_that_is_sent_again_does_not_count_as_last_delivery(project: Project) -> None:
     upstream = Upstream()
     scheduled = Scheduled(project, upstream.name)
     today = datetime.now(UTC).replace(microsecond=0)
@@ -129,7 +131,7 @@ def test_a_past_interval_that_is_sent_again_does_not_count(project: Project) -> 
 
 
 @pytest.mark.parametrize("uri", ["postgresql://host/db/schema/table", "s3://bucket/key/", "persado://site/first"])
-def test_an_asset_is_found_by_its_uri_however_it_is_written(project: Project, uri: str) -> None:
+def test_the_uri_of_an_asset_is_normalised(project: Project, uri: str) -> None:
     from airflow.sdk import Asset
 
     from persado.dag.factory import make_dag
@@ -140,7 +142,7 @@ def test_an_asset_is_found_by_its_uri_however_it_is_written(project: Project, ur
     assert (by_uri.uri, by_name.name) == (Asset(uri=uri).uri, "a_name")
 
 
-def test_a_uri_that_no_asset_can_have_hides_no_other_orchestration(project: Project) -> None:
+def test_an_invalid_asset_uri_does_not_break_the_dag(project: Project) -> None:
     from persado.dag.factory import make_dag
 
     project.describe("reacts", "SELECT 1 AS a", settings=SETTINGS, workflow={"when_changed": ["airflow://reserved"]})

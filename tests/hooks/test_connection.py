@@ -1,4 +1,4 @@
-"""The hook's connection: its fields, its test, and that nothing on the machine changes it."""
+"""The hook's connection: its fields, its test, and that the machine's SSH configuration does not affect it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_host_and_port_have_defaults(define: Any) -> None:
     assert (site.host, site.port, site.connect_timeout, site.channel_timeout) == ("psftp.persado.com", 22, 10.0, 60.0)
 
 
-def test_the_fields_of_type_persado(define: Any) -> None:
+def test_fields_of_type_persado(define: Any) -> None:
     define(
         "eu",
         host="eu-psftp.persado.com",
@@ -40,14 +40,14 @@ def test_the_fields_of_type_persado(define: Any) -> None:
     assert (site.connect_timeout, site.channel_timeout) == (7.0, 8.5)
 
 
-def test_empty_fields_are_no_fields(define: Any) -> None:
+def test_empty_fields_count_as_missing(define: Any) -> None:
     extra = dict.fromkeys(["host_key", "private_key", "private_key_passphrase", "connect_timeout", "key_file"], "")
     define(login=ACCOUNT, password=PASS_PHRASE, extra={**extra, "channel_timeout": None})
     site = PersadoHook().site
     assert (site.host_key, site.private_key, site.connect_timeout, site.channel_timeout) == ("", None, 10.0, 60.0)
 
 
-def test_the_fields_of_type_sftp(reach: Any, server: SftpServer, tmp_path: Path) -> None:
+def test_fields_of_type_sftp(reach: Any, server: SftpServer, tmp_path: Path) -> None:
     key = ssh_key("ecdsa-sha2-nistp256", "client")
     server.known_keys = [public_line(key)]
     key_file = tmp_path / "id"
@@ -87,7 +87,7 @@ def test_the_fields_of_type_sftp(reach: Any, server: SftpServer, tmp_path: Path)
         ({"extra": {"allow_host_key_change": "True"}}, "the host key is always checked"),
     ],
 )
-def test_fields_that_cannot_work(fields: dict[str, Any], problem: str, define: Any) -> None:
+def test_invalid_fields_are_reported(fields: dict[str, Any], problem: str, define: Any) -> None:
     define(**{"login": ACCOUNT, "password": PASS_PHRASE, **fields})
     with pytest.raises(ConfigurationError) as caught:
         PersadoHook()
@@ -96,7 +96,7 @@ def test_fields_that_cannot_work(fields: dict[str, Any], problem: str, define: A
     assert PASS_PHRASE not in str(caught.value)
 
 
-def test_a_wrong_extra_is_not_shown(define: Any) -> None:
+def test_error_does_not_show_an_invalid_extra(define: Any) -> None:
     define(login=ACCOUNT, extra={"private_key": {"text": "SECRET"}, "private_key_passphrase": ["SECRET"]})
     with pytest.raises(ConfigurationError) as caught:
         PersadoHook()
@@ -104,7 +104,7 @@ def test_a_wrong_extra_is_not_shown(define: Any) -> None:
     assert caught.value.__cause__ is None
 
 
-def test_the_connection_test(reach: Any, server: SftpServer) -> None:
+def test_connection_test_logs_in(reach: Any, server: SftpServer) -> None:
     reach()
     worked, message = PersadoHook().test_connection()
     assert worked
@@ -112,9 +112,7 @@ def test_the_connection_test(reach: Any, server: SftpServer) -> None:
     assert server.logins == ["password"]
 
 
-def test_the_connection_test_tells_what_is_wrong(
-    reach: Any, server: SftpServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_connection_test_reports_what_is_wrong(reach: Any, server: SftpServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(site_module, "FIRST_PAUSE", 0.01)
     (pinned,) = pinned_host_keys(server.host_key, "")
     other = public_line(ssh_key("ssh-ed25519", "another host"))
@@ -147,7 +145,7 @@ def test_the_connection_test_tells_what_is_wrong(
         "Host *\n  IdentityFile {marker}\n  User somebody\n  Port 1\n  HostName 192.0.2.1\n",
     ],
 )
-def test_ssh_config_neither_breaks_nor_changes_anything(
+def test_ssh_config_is_ignored(
     config: str, reach: Any, server: SftpServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     marker = tmp_path / "marker"

@@ -1,4 +1,4 @@
-"""The provider's methods over safer connections."""
+"""The methods of the SFTP provider's hook, over the connections of PersadoHook."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.usefixtures("nothing_left_behind", "short_pauses")
 
 @pytest.fixture(params=["asyncssh", "openssh"])
 def hook(request: pytest.FixtureRequest, reach: Any, define: Any, folder: Path, tmp_path: Path) -> Iterator[Any]:
-    """Give a hook, and the remote path of the folder."""
+    """Yield a hook and the remote path of the folder."""
     if request.param == "asyncssh":
         reach()
         yield PersadoHook(), ""
@@ -32,7 +32,7 @@ def hook(request: pytest.FixtureRequest, reach: Any, define: Any, folder: Path, 
         yield PersadoHook(), str(folder)
 
 
-def test_methods_one_after_the_other(hook: tuple[PersadoHook, str], folder: Path, tmp_path: Path) -> None:
+def test_methods_in_sequence(hook: tuple[PersadoHook, str], folder: Path, tmp_path: Path) -> None:
     persado, root = hook
     for _ in range(2):
         assert persado.list_directory(f"{root}/inbox") == ["a.csv", "sub"]
@@ -64,7 +64,7 @@ def test_methods_one_after_the_other(hook: tuple[PersadoHook, str], folder: Path
     assert sorted(path.name for path in (folder / "inbox").iterdir()) == ["a.csv", "sub"]
 
 
-def test_folders_by_several_workers(hook: tuple[PersadoHook, str], folder: Path, tmp_path: Path) -> None:
+def test_folders_with_several_workers(hook: tuple[PersadoHook, str], folder: Path, tmp_path: Path) -> None:
     persado, root = hook
     (tmp_path / "local").mkdir()
     for number in range(5):
@@ -76,7 +76,7 @@ def test_folders_by_several_workers(hook: tuple[PersadoHook, str], folder: Path,
 
 
 @pytest.mark.parametrize("held", [False, True])
-def test_a_stored_file_is_never_half_there(held: bool, reach: Any, folder: Path, tmp_path: Path) -> None:
+def test_store_file_never_shows_a_partial_file(held: bool, reach: Any, folder: Path, tmp_path: Path) -> None:
     content = bytes(range(256)) * 4000
 
     class Breaking(Folder):
@@ -126,21 +126,21 @@ def test_nested_managed_connections_share_one(reach: Any, server: SftpServer) ->
 def test_get_conn_stays_open_over_managed_calls(reach: Any, server: SftpServer) -> None:
     reach()
     hook = PersadoHook()
-    kept = hook.get_conn()
+    connection = hook.get_conn()
     assert hook.list_directory("/inbox") == ["a.csv", "sub"]
-    assert hook.get_conn() is kept
-    assert kept.is_open
+    assert hook.get_conn() is connection
+    assert connection.is_open
     with hook.session() as other:
-        assert other is not kept
-    assert kept.is_open
+        assert other is not connection
+    assert connection.is_open
     hook.close_conn()
     hook.close_conn()
-    assert not kept.is_open
+    assert not connection.is_open
     assert hook.conn is None
     assert len(server.logins) == 2
 
 
-def test_a_connection_that_broke_is_opened_again(reach: Any, server: SftpServer) -> None:
+def test_a_broken_connection_is_reopened(reach: Any, server: SftpServer) -> None:
     reach()
     hook = PersadoHook()
     broken = hook.get_conn()
@@ -160,7 +160,7 @@ def test_a_worker_is_a_persado_hook(reach: Any) -> None:
     assert worker.persado_conn_id == "other"
 
 
-def test_a_missing_right_is_no_absence(reach: Any, server: SftpServer, folder: Path) -> None:
+def test_missing_permission_is_not_reported_as_absence(reach: Any, server: SftpServer, folder: Path) -> None:
     class Denying(Folder):
         def stat(self, path: bytes) -> Any:
             raise asyncssh.SFTPPermissionDenied("Permission denied")

@@ -1,4 +1,4 @@
-"""Lets pytest explain the assertions that the tests of the settings share."""
+"""Enable pytest's assertion details in the helpers of the settings tests."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Values and files that are right by themselves and do not fit together: each gives one line that helps."""
+"""Values and files that are valid alone but conflict: each conflict is reported in one line, with advice."""
 
 import re
 from pathlib import Path
@@ -9,7 +9,7 @@ from support.settings.mistakes import (
     DESTINATION,
     FILES,
     TEMPLATE,
-    assert_told,
+    assert_reported,
     in_destination,
     in_orchestration,
     in_template,
@@ -72,11 +72,11 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize("name", MISTAKES)
-def test_each_mistake_is_one_line_with_place_and_advice(tmp_path: Path, name: str) -> None:
-    assert_told(MISTAKES[name], tmp_path)
+def test_each_mistake_is_reported_in_one_line_with_place_and_advice(tmp_path: Path, name: str) -> None:
+    assert_reported(MISTAKES[name], tmp_path)
 
 
-def test_a_column_that_the_contract_requires(tmp_path: Path) -> None:
+def test_a_missing_column_of_the_contract_is_reported(tmp_path: Path) -> None:
     strict = FILES[CONTRACT].replace("name: points", "name: birthday").replace("required: false", "required: true")
 
     (error,) = load(write_tree(tmp_path, {CONTRACT: strict})).errors
@@ -96,19 +96,19 @@ def test_a_conflict_is_reported_at_the_value_that_completes_it(tmp_path: Path) -
     assert str(error).startswith(f"{TEMPLATE}:8: settings.delimiter: the escape character is also the delimiter.")
 
 
-def test_orchestrations_that_would_start_each_other_forever(tmp_path: Path) -> None:
+def test_orchestrations_that_wait_for_each_other_are_reported(tmp_path: Path) -> None:
     weekly = FILES["orchestrations/weekly_segment.yaml"]
     neighbour = FILES["orchestrations/neighbour.yaml"]
 
-    def waits(text: str, workflow: str) -> str:
+    def with_workflow(text: str, workflow: str) -> str:
         return re.sub(r"^workflow: .*$", f"workflow: {workflow}", text, flags=re.MULTILINE)
 
     third = "{when_changed: [customers, persado://persado/weekly_segment]}"
     write_tree(
         tmp_path,
         {
-            "orchestrations/weekly_segment.yaml": waits(weekly, "{when_changed: [persado://persado/third]}"),
-            "orchestrations/third.yaml": waits(weekly, third),
+            "orchestrations/weekly_segment.yaml": with_workflow(weekly, "{when_changed: [persado://persado/third]}"),
+            "orchestrations/third.yaml": with_workflow(weekly, third),
             "orchestrations/neighbour.yaml": f"{neighbour}workflow: {third}\n",
         },
     )
@@ -118,5 +118,5 @@ def test_orchestrations_that_would_start_each_other_forever(tmp_path: Path) -> N
         "orchestrations/third.yaml:5: workflow: is a circle: third waits for weekly_segment waits for third, so"
         " each delivery would start the next one forever. Remove one of the references. (It stops weekly_segment.)"
     )
-    # Who only waits for one of them is no part of it.
+    # An orchestration that only waits for one of them is not part of the circle.
     assert list(configuration.deliveries) == ["neighbour"]

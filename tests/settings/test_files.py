@@ -1,4 +1,4 @@
-"""Files and folders of the configuration that cannot be read, that are missing, or that nobody asked for."""
+"""Files and folders of the configuration that are unreadable, missing or unexpected."""
 
 import subprocess
 import sys
@@ -36,7 +36,9 @@ from persado.settings import load
         ({"orchestration/b.yaml": "query: x"}, None),
     ],
 )
-def test_files_that_cannot_be_read(tmp_path: Path, changes: dict[str, str | bytes | None], line: str | None) -> None:
+def test_files_that_cannot_be_read_are_reported(
+    tmp_path: Path, changes: dict[str, str | bytes | None], line: str | None
+) -> None:
     configuration = load(write_tree(tmp_path, changes))
 
     assert [str(error) for error in configuration.errors if line is None or not str(error).startswith(line)] == []
@@ -44,7 +46,7 @@ def test_files_that_cannot_be_read(tmp_path: Path, changes: dict[str, str | byte
     assert list(configuration.deliveries) == ["neighbour", "weekly_segment"]
 
 
-def test_no_folder(tmp_path: Path) -> None:
+def test_a_missing_configuration_folder_is_reported(tmp_path: Path) -> None:
     (error,) = load(tmp_path / "nowhere").errors
 
     assert str(error) == (
@@ -53,7 +55,7 @@ def test_no_folder(tmp_path: Path) -> None:
     )
 
 
-def test_a_file_for_a_folder(tmp_path: Path) -> None:
+def test_a_file_in_place_of_a_folder_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "orchestrations").touch()
 
@@ -64,14 +66,14 @@ def test_a_file_for_a_folder(tmp_path: Path) -> None:
     )
 
 
-def test_an_empty_folder_is_no_mistake(tmp_path: Path) -> None:
+def test_an_empty_folder_is_valid(tmp_path: Path) -> None:
     configuration = load(tmp_path)
 
     assert (configuration.deliveries, configuration.errors) == ({}, ())
 
 
 @pytest.mark.parametrize("folder", ["data_templates", "destinations", "queries", "keys"])
-def test_a_missing_folder(tmp_path: Path, folder: str) -> None:
+def test_files_of_a_missing_folder_are_reported(tmp_path: Path, folder: str) -> None:
     changes = {name: None for name in FILES if name.startswith(f"{folder}/")}
 
     errors = load(write_tree(tmp_path, changes)).errors
@@ -80,7 +82,7 @@ def test_a_missing_folder(tmp_path: Path, folder: str) -> None:
     assert all(f"there is no file {folder}/" in str(error) for error in errors)
 
 
-def test_a_misspelt_folder(tmp_path: Path) -> None:
+def test_a_misspelt_folder_is_reported(tmp_path: Path) -> None:
     write_tree(tmp_path)
     (tmp_path / "orchestrations").rename(tmp_path / "orchestration")
 
@@ -92,7 +94,7 @@ def test_a_misspelt_folder(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("right", "wrong"), [("destinations", "Destination"), ("data_templates", "data-templates"), ("queries", "query")]
 )
-def test_a_misspelt_folder_is_reported_once_with_everything_that_it_stops(
+def test_a_misspelt_folder_is_reported_once_with_all_orchestrations_it_stops(
     tmp_path: Path, right: str, wrong: str
 ) -> None:
     write_tree(tmp_path)
@@ -107,7 +109,7 @@ def test_a_misspelt_folder_is_reported_once_with_everything_that_it_stops(
 
 @pytest.mark.parametrize("kind", ["destinations", "data_templates", "orchestrations"])
 @pytest.mark.parametrize("twin", ["{}.yml", "{}.YAML", "{}/x", "{}.yaml.d/x"])
-def test_a_file_that_is_not_read_hides_none_of_its_name(tmp_path: Path, kind: str, twin: str) -> None:
+def test_an_ignored_file_does_not_hide_a_file_of_the_same_name(tmp_path: Path, kind: str, twin: str) -> None:
     name = {"destinations": "persado", "data_templates": "segment", "orchestrations": "weekly_segment"}[kind]
 
     configuration = load(write_tree(tmp_path, {f"{kind}/{twin.format(name)}": "text"}))
@@ -116,13 +118,13 @@ def test_a_file_that_is_not_read_hides_none_of_its_name(tmp_path: Path, kind: st
     assert list(configuration.deliveries) == ["neighbour", "weekly_segment"]
 
 
-def test_a_folder_that_keeps_its_files_to_itself(tmp_path: Path) -> None:
-    """In a process of another user: root may read everything."""
+def test_missing_permissions_are_reported(tmp_path: Path) -> None:
+    """Load in a process of another user, because root may read everything."""
     folder = write_tree(tmp_path / "shown" / "to" / "all")
     script = (
         "import os, pathlib, sys\nfrom persado.settings import load\n"
         "folder = pathlib.Path(sys.argv[1])\n"
-        "assert not load(folder).errors\n"  # with all that is imported on the way
+        "assert not load(folder).errors\n"  # and imports everything that it needs
         "for kind, mode in (('orchestrations', 0o444), ('data_templates', 0), ('queries', 0)):\n"
         "    (folder / kind).chmod(mode)\n"
         "    if pid := os.fork():\n"
@@ -151,13 +153,13 @@ def test_a_folder_that_keeps_its_files_to_itself(tmp_path: Path) -> None:
     )
 
 
-def test_a_file_too_large_to_be_one(tmp_path: Path) -> None:
+def test_a_file_that_is_too_large_is_reported(tmp_path: Path) -> None:
     (error,) = load(write_tree(tmp_path, {"orchestrations/b.yaml": "#" * 5_000_001})).errors
 
     assert str(error) == "orchestrations/b.yaml:1: is larger than 5,000,000 bytes. Is it the right file?"
 
 
-def test_links_that_lead_nowhere(tmp_path: Path) -> None:
+def test_broken_links_are_reported(tmp_path: Path) -> None:
     write_tree(tmp_path)
     (tmp_path / "orchestrations" / "broken.yaml").symlink_to("nowhere")
     (tmp_path / "orchestrations" / "loop.yaml").symlink_to("loop.yaml")
@@ -171,7 +173,7 @@ def test_links_that_lead_nowhere(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["weekly.yaml", "weekly.yml"])
-def test_a_file_beside_the_folders(tmp_path: Path, name: str) -> None:
+def test_a_file_outside_the_folders_is_reported(tmp_path: Path, name: str) -> None:
     configuration = load(write_tree(tmp_path, {name: FILES[ORCHESTRATION]}))
 
     assert [str(error) for error in configuration.errors] == [
@@ -180,7 +182,7 @@ def test_a_file_beside_the_folders(tmp_path: Path, name: str) -> None:
     assert "weekly_segment" in configuration.deliveries
 
 
-def test_files_of_other_kinds_are_left_alone(tmp_path: Path) -> None:
+def test_other_files_are_ignored(tmp_path: Path) -> None:
     changes = {
         "orchestrations/README.md": "text",
         "orchestrations/.hidden.yaml": "text",

@@ -1,4 +1,4 @@
-"""Which level counts where several set the same, and how they give access together."""
+"""Which level wins where several set the same key, and how the levels grant access together."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from support.settings.levels import delivery
 from persado.settings import Access, Settings, Split
 
 
-def test_the_nearest_level_counts_and_is_named(tmp_path: Path) -> None:
+def test_the_nearest_level_wins_and_is_recorded_as_origin(tmp_path: Path) -> None:
     weekly = delivery(
         tmp_path,
         {
@@ -54,7 +54,7 @@ def test_an_explicit_null_overrides(tmp_path: Path) -> None:
     assert overridden.origins["split"] == "data_templates/segment.yaml:2"
 
 
-def test_one_level_may_complete_what_another_leaves_open(tmp_path: Path) -> None:
+def test_levels_may_complete_each_other(tmp_path: Path) -> None:
     weekly = delivery(
         tmp_path,
         {
@@ -69,7 +69,7 @@ def test_one_level_may_complete_what_another_leaves_open(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("destination", "template", "both"), [(True, True, True), (True, False, False), (False, True, False)]
 )
-def test_both_levels_must_give_access(tmp_path: Path, destination: bool, template: bool, both: bool) -> None:
+def test_both_levels_must_grant_access(tmp_path: Path, destination: bool, template: bool, both: bool) -> None:
     text = "access: {{business_users: {0}, limited_pii: {0}}}\n"
 
     weekly = delivery(

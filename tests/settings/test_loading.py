@@ -1,4 +1,4 @@
-"""What the YAML files mean: their values and defaults."""
+"""The values and defaults that are loaded from the YAML files."""
 
 from datetime import date
 from pathlib import Path
@@ -9,7 +9,7 @@ from support.settings.levels import delivery
 from persado.settings import Access, AirflowConnection, AirflowVariable, Scheduled, WhenChanged, load
 
 
-def test_defaults_are_on_the_safe_side(tmp_path: Path) -> None:
+def test_defaults_are_safe(tmp_path: Path) -> None:
     weekly = delivery(tmp_path)
 
     assert weekly.settings.model_dump() == {
@@ -67,7 +67,7 @@ def test_defaults_are_on_the_safe_side(tmp_path: Path) -> None:
     assert weekly.public_key_file is None
 
 
-def test_columns(tmp_path: Path) -> None:
+def test_loads_columns(tmp_path: Path) -> None:
     weekly = delivery(
         tmp_path,
         {
@@ -97,7 +97,7 @@ columns:
         ("{connection: persado_pgp}", AirflowConnection(connection="persado_pgp")),
     ],
 )
-def test_keys_that_airflow_holds(tmp_path: Path, text: str, key: object) -> None:
+def test_loads_references_to_keys_in_airflow(tmp_path: Path, text: str, key: object) -> None:
     both = f"settings: {{pgp_public_key: {text}, pgp_signing_key: {text}}}\n"
 
     weekly = delivery(tmp_path, {"destinations/persado.yaml": both})
@@ -106,7 +106,7 @@ def test_keys_that_airflow_holds(tmp_path: Path, text: str, key: object) -> None
     assert weekly.public_key_file is None
 
 
-def test_workflows(tmp_path: Path) -> None:
+def test_loads_workflows(tmp_path: Path) -> None:
     scheduled = "workflow: {schedule: 30 8 * * 1, timezone: Europe/Paris}\n"
     changed = 'workflow: {when_changed: [customers, "persado://persado/other"]}\n'
 
@@ -118,7 +118,7 @@ def test_workflows(tmp_path: Path) -> None:
     )
 
 
-def test_the_rest_of_an_orchestration(tmp_path: Path) -> None:
+def test_loads_the_other_keys_of_an_orchestration(tmp_path: Path) -> None:
     more = """\
 execution: chained
 rows: {fail_below: 1, fail_above: 10, warn_below: 2, warn_above: 9}
@@ -143,7 +143,7 @@ start_date: 2026-01-01
 
 
 @pytest.mark.parametrize("name", ["marketing_engagement", "segment"])
-def test_built_in_contracts(tmp_path: Path, name: str) -> None:
+def test_loads_built_in_contracts(tmp_path: Path, name: str) -> None:
     contract = delivery(tmp_path, {"data_templates/segment.yaml": f"contract: {name}\n"}).contract
 
     assert contract is not None
@@ -165,7 +165,7 @@ def test_built_in_contracts(tmp_path: Path, name: str) -> None:
     assert optional == ([] if name == "marketing_engagement" else ["closest_mik_distance"])
 
 
-def test_a_contract_of_ones_own(tmp_path: Path) -> None:
+def test_loads_a_contract_of_the_user(tmp_path: Path) -> None:
     own = "columns: [{name: id, type: integer, nullable: false}]\n"
     contract = delivery(
         tmp_path, {"contracts/own.yaml": own, "data_templates/segment.yaml": "contract: own\n"}
@@ -175,8 +175,8 @@ def test_a_contract_of_ones_own(tmp_path: Path) -> None:
     assert contract.columns[0].type == "integer"
 
 
-def test_settings_that_look_odd_but_are_right(tmp_path: Path) -> None:
-    """YAML's traps that lead nowhere here."""
+def test_unusual_settings_are_loaded_as_intended(tmp_path: Path) -> None:
+    """Check values that look like YAML pitfalls but are loaded as intended."""
     weekly = delivery(
         tmp_path,
         {
@@ -197,7 +197,7 @@ settings:
     assert weekly.settings.remote_dir == "/From ACME"
 
 
-def test_a_byte_order_mark_and_windows_line_ends_do_no_harm(tmp_path: Path) -> None:
+def test_a_byte_order_mark_and_windows_line_endings_are_accepted(tmp_path: Path) -> None:
     delivery(tmp_path)
     file = tmp_path / "orchestrations" / "weekly.yaml"
     file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes().replace(b"\n", b"\r\n"))

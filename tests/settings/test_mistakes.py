@@ -1,4 +1,4 @@
-"""What holds for all mistakes: each is told, once, and nothing that stands in a file raises."""
+"""Rules for all mistakes: each is reported, once, and no content of a file raises."""
 
 import re
 from pathlib import Path
@@ -12,14 +12,14 @@ from support.settings.mistakes import CONTRACT, DESTINATION, FILES, ORCHESTRATIO
 from persado.settings import load
 
 
-def test_the_corpus_starts_from_something_right(tmp_path: Path) -> None:
+def test_the_configuration_without_mistakes_is_valid(tmp_path: Path) -> None:
     configuration = load(write_tree(tmp_path))
 
     assert configuration.errors == ()
     assert list(configuration.deliveries) == ["neighbour", "weekly_segment"]
 
 
-def test_a_mistake_that_stops_several_orchestrations_is_told_once(tmp_path: Path) -> None:
+def test_a_mistake_that_stops_several_orchestrations_is_reported_once(tmp_path: Path) -> None:
     changes = {
         DESTINATION: FILES[DESTINATION].replace("special_characters", "none"),
         "orchestrations/another.yaml": FILES[ORCHESTRATION],
@@ -32,7 +32,7 @@ def test_a_mistake_that_stops_several_orchestrations_is_told_once(tmp_path: Path
     assert str(error).endswith(" (It stops another, weekly_segment.)")
 
 
-def test_every_mistake_is_told(tmp_path: Path) -> None:
+def test_every_mistake_is_reported(tmp_path: Path) -> None:
     changes = {
         DESTINATION: "conection: x\nsettings: {header: 1, zip64: 2}\n",
         TEMPLATE: "destination: nowhere\n",
@@ -77,7 +77,7 @@ def mangled(draw: st.DrawFn, text: str) -> str:
 
 @settings(deadline=None)
 @given(data=st.data(), file=st.sampled_from([DESTINATION, TEMPLATE, CONTRACT, ORCHESTRATION, "queries/segment.sql"]))
-def test_nothing_that_stands_in_a_file_raises(tree: Path, data: st.DataObject, file: str) -> None:
+def test_no_content_of_a_file_raises(tree: Path, data: st.DataObject, file: str) -> None:
     content = data.draw(
         st.binary()
         | st.text().map(str.encode)

@@ -1,9 +1,9 @@
-"""Keys that nobody knows or that are missing, and values of another type: each gives one line that helps."""
+"""Unknown keys, missing keys and values of the wrong type: each is reported in one line, with advice."""
 
 from pathlib import Path
 
 import pytest
-from support.settings.mistakes import assert_told, in_destination, in_orchestration, in_template
+from support.settings.mistakes import assert_reported, in_destination, in_orchestration, in_template
 
 MISTAKES = {
     # keys
@@ -75,5 +75,5 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize("name", MISTAKES)
-def test_each_mistake_is_one_line_with_place_and_advice(tmp_path: Path, name: str) -> None:
-    assert_told(MISTAKES[name], tmp_path)
+def test_each_mistake_is_reported_in_one_line_with_place_and_advice(tmp_path: Path, name: str) -> None:
+    assert_reported(MISTAKES[name], tmp_path)

@@ -1,11 +1,11 @@
-"""Values of the right type that are wrong by themselves: each gives one line that helps."""
+"""Invalid values of the right type: each is reported in one line, with advice."""
 
 from pathlib import Path
 
 import pytest
 from support.settings.mistakes import (
     TEMPLATE,
-    assert_told,
+    assert_reported,
     in_contract,
     in_destination,
     in_orchestration,
@@ -153,8 +153,8 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize("name", MISTAKES)
-def test_each_mistake_is_one_line_with_place_and_advice(tmp_path: Path, name: str) -> None:
-    assert_told(MISTAKES[name], tmp_path)
+def test_each_mistake_is_reported_in_one_line_with_place_and_advice(tmp_path: Path, name: str) -> None:
+    assert_reported(MISTAKES[name], tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_each_mistake_is_one_line_with_place_and_advice(tmp_path: Path, name: st
         "remote_folder: sftp://me:sesame@site/",
     ],
 )
-def test_what_may_be_a_secret_is_not_repeated(tmp_path: Path, line: str) -> None:
+def test_errors_do_not_show_possible_secrets(tmp_path: Path, line: str) -> None:
     (error, *_) = load(write_tree(tmp_path, {TEMPLATE: f"destination: persado\nsettings:\n  {line}\n"})).errors
 
     assert "sesame" not in str(error)

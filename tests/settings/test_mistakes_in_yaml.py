@@ -1,11 +1,11 @@
-"""Files that are no valid YAML, or that YAML reads otherwise than they look: each gives one line that helps."""
+"""Invalid YAML, and YAML that means something else than it seems to: each is reported in one line, with advice."""
 
 from pathlib import Path
 
 import pytest
 from support.settings.mistakes import (
     ORCHESTRATION,
-    assert_told,
+    assert_reported,
     in_destination,
     in_orchestration,
     in_template,
@@ -82,12 +82,12 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize("name", MISTAKES)
-def test_each_mistake_is_one_line_with_place_and_advice(tmp_path: Path, name: str) -> None:
-    assert_told(MISTAKES[name], tmp_path)
+def test_each_mistake_is_reported_in_one_line_with_place_and_advice(tmp_path: Path, name: str) -> None:
+    assert_reported(MISTAKES[name], tmp_path)
 
 
 @pytest.mark.parametrize("bomb", ["- " * 200_000, "[" * 200_000, "a: " + "{a: " * 200_000, "? " * 200_000])
-def test_nesting_without_end(tmp_path: Path, bomb: str) -> None:
+def test_very_deep_nesting_is_reported(tmp_path: Path, bomb: str) -> None:
     (error, *_) = load(write_tree(tmp_path, {ORCHESTRATION: bomb})).errors
 
     assert str(error).startswith(f"{ORCHESTRATION}:")

@@ -1,4 +1,4 @@
-"""Queries: which of them are valid templates, and what is said of the others."""
+"""Queries: valid and invalid Jinja templates, and files that cannot be used."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from persado.settings import load
 
 
 @pytest.mark.parametrize(
-    ("query", "line", "says"),
+    ("query", "line", "problem"),
     [
         ("SELECT '{{ ds '", 1, "unexpected char"),
         ("SELECT 1\n{% if true %}\n", 2, "looking for the following tags"),
@@ -18,11 +18,11 @@ from persado.settings import load
         ("SELECT 1 {# later", 1, "Missing end of comment tag"),
     ],
 )
-def test_a_query_that_is_no_template(tmp_path: Path, query: str, line: int, says: str) -> None:
+def test_an_invalid_template_is_reported(tmp_path: Path, query: str, line: int, problem: str) -> None:
     (error,) = load(write_tree(tmp_path, {"queries/segment.sql": query})).errors
 
     assert str(error).startswith(f"queries/segment.sql:{line}: is not a valid Jinja template: ")
-    assert says in str(error)
+    assert problem in str(error)
     assert str(error).endswith("{% raw %} and {% endraw %}. (It stops weekly_segment.)")
 
 
@@ -30,12 +30,12 @@ def test_a_query_that_is_no_template(tmp_path: Path, query: str, line: int, says
     "query",
     ["SELECT '{{ params.since }}'", "{% do x.append(1) %}", "SELECT '{{ logical_date | ds_nodash }}'", "SELECT '{ }}'"],
 )
-def test_a_query_that_is_one(tmp_path: Path, query: str) -> None:
+def test_a_valid_template_is_accepted(tmp_path: Path, query: str) -> None:
     assert load(write_tree(tmp_path, {"queries/segment.sql": query})).errors == ()
 
 
 @pytest.mark.parametrize("content", ["SELECT \xff".encode("latin-1"), b" \n"])
-def test_a_query_that_cannot_be_used(tmp_path: Path, content: bytes) -> None:
+def test_an_unusable_query_file_is_reported(tmp_path: Path, content: bytes) -> None:
     (error,) = load(write_tree(tmp_path, {"queries/segment.sql": content})).errors
 
     assert str(error).startswith("queries/segment.sql:1: is ")

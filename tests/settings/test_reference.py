@@ -1,4 +1,4 @@
-"""What is generated from the models is current, and says what is true."""
+"""The files generated from the models are current and correct."""
 
 import json
 from collections.abc import Iterator
@@ -47,18 +47,18 @@ FOLDERS = {
 
 
 def test_the_reference_is_current() -> None:
-    """Otherwise run: python -m persado reference > docs/settings.md."""
+    """If this fails, run: python -m persado reference > docs/settings.md."""
     assert (REPO / "docs" / "settings.md").read_text() == reference()
 
 
 @pytest.mark.parametrize("kind", MODELS)
 def test_the_schemas_are_current(kind: str) -> None:
-    """Otherwise run: python -m persado schema."""
+    """If this fails, run: python -m persado schema."""
     assert json.loads((EXAMPLE / "schema" / f"{kind}.schema.json").read_text()) == json_schema(MODELS[kind])
 
 
 @pytest.mark.parametrize("kind", MODELS)
-def test_the_schemas_are_schemas(kind: str) -> None:
+def test_the_schemas_are_valid(kind: str) -> None:
     jsonschema.Draft202012Validator.check_schema(json_schema(MODELS[kind]))
 
 
@@ -69,12 +69,12 @@ def files() -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("file", list(files()), ids=lambda file: f"{file.parent.name}/{file.name}")
-def test_editors_find_the_examples_right(file: Path) -> None:
+def test_the_examples_match_the_schemas(file: Path) -> None:
     jsonschema.validate(yaml.safe_load(file.read_text()), json_schema(MODELS[FOLDERS[file.parent.name]]))
 
 
 @pytest.mark.parametrize("file", list(EXAMPLE.glob("*/*.yaml")), ids=lambda file: f"{file.parent.name}/{file.name}")
-def test_editors_find_the_schemas(file: Path) -> None:
+def test_the_examples_refer_to_their_schemas(file: Path) -> None:
     first_line = file.read_text().partition("\n")[0]
 
     assert first_line == f"# yaml-language-server: $schema=../schema/{FOLDERS[file.parent.name]}.schema.json"
@@ -87,7 +87,7 @@ def fields() -> Iterator[tuple[type[BaseModel], str]]:
 
 
 @pytest.mark.parametrize(("model", "name"), list(fields()), ids=str)
-def test_every_key_is_described_and_its_examples_are_right(model: type[BaseModel], name: str) -> None:
+def test_every_key_has_a_description_and_valid_examples(model: type[BaseModel], name: str) -> None:
     field = model.model_fields[name]
     checker: TypeAdapter[Any] = TypeAdapter(model.__pydantic_fields__[name].rebuild_annotation())
 
@@ -95,7 +95,7 @@ def test_every_key_is_described_and_its_examples_are_right(model: type[BaseModel
     assert field.description.endswith((".", "`"))
     assert field.examples
     for example in field.examples:
-        # An example stands in JSON, where a date is a text.
+        # Examples are written in JSON, where a date is a string.
         checker.validate_json(json.dumps(example))
 
 

@@ -1,4 +1,4 @@
-"""Steps that tests take while a trigger waits."""
+"""Steps that run in a test while a trigger waits."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from support.sites.sftp_server import SftpServer
 QUICK: dict[str, Any] = {"persado_conn_id": "site", "poke_interval": 0.05}
 
 
-async def take(steps: Sequence[Callable[[], object]]) -> None:
+async def take_steps(steps: Sequence[Callable[[], object]]) -> None:
     for step in steps:
         while not step():
             await asyncio.sleep(0.01)
 
 
-def lost(server: SftpServer, login: int) -> Callable[[], bool]:
-    """Make a step that breaks the connection once the so-manieth one is in use."""
+def disconnect(server: SftpServer, login: int) -> Callable[[], bool]:
+    """Return a step that breaks the connection once the login with this number (from 1) has made a request."""
 
     def step() -> bool:
         used = len(server.folders) >= login and len(server.operations) > server.folders[login - 1].before

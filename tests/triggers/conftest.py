@@ -1,4 +1,4 @@
-"""The connection of the triggers that the tests run by themselves."""
+"""The Airflow connection of the triggers that the tests run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from support.sites.sftp_server import SftpServer
 
 @pytest.fixture
 def at(monkeypatch: pytest.MonkeyPatch) -> Callable[..., SftpServer]:
-    """Let the Airflow connection `site` lead to a server."""
+    """Return a function that sets the Airflow connection `site` to a server."""
 
     def set_connection(server: SftpServer, **fields: Any) -> SftpServer:
         site = server.site()

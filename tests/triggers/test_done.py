@@ -1,4 +1,4 @@
-"""Waiting for `.DONE` as the triggerer does it: in asyncio, over one connection, through faults."""
+"""Waiting for `.DONE` as in the triggerer: in asyncio, over one connection, despite faults."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ import pytest
 from support.sites.keys import public_line, ssh_key
 from support.sites.sftp_server import Door, Folder, Operation, SftpServer
 from support.stubs import full_backlog
-from support.triggers import QUICK, lost, take
+from support.triggers import QUICK, disconnect, take_steps
 
 SECOND = timedelta(seconds=1)
 
 
 def trigger(path: str = "/out.DONE", **arguments: Any) -> Any:
-    """Make a trigger as the triggerer does, from what another one gave."""
+    """Create a trigger as the triggerer does, from the serialised arguments of another."""
     from persado.triggers import PersadoDoneTrigger
 
     kind, kwargs = PersadoDoneTrigger(path, **{**QUICK, **arguments}).serialize()
@@ -33,12 +33,12 @@ async def fired(waiting: Any) -> Any:
 
 
 def wait(waiting: Any, *steps: Callable[[], object]) -> Any:
-    """Run a trigger to its event, with steps on the way; meanwhile the loop may never be blocked for long."""
+    """Run a trigger until its event, with steps meanwhile, and return the event."""
 
     async def run() -> Any:
         async with asyncio.timeout(30):
             task = asyncio.create_task(fired(waiting))
-            steps_taken = asyncio.create_task(take(steps))
+            steps_taken = asyncio.create_task(take_steps(steps))
             await asyncio.wait([task, steps_taken], return_when=asyncio.FIRST_COMPLETED)
             assert steps_taken.done(), task
             return await task
@@ -46,7 +46,7 @@ def wait(waiting: Any, *steps: Callable[[], object]) -> Any:
     return asyncio.run(run())
 
 
-def test_a_file_that_appears_over_one_connection(tmp_path: Path, at: Callable[..., SftpServer]) -> None:
+def test_a_file_that_appears_is_found_over_one_connection(tmp_path: Path, at: Callable[..., SftpServer]) -> None:
     with SftpServer(tmp_path) as server:
         at(server)
         manifest = {"rows": 3}
@@ -65,7 +65,7 @@ def test_a_file_that_appears_over_one_connection(tmp_path: Path, at: Callable[..
     assert datetime.fromisoformat(event["mtime"]) <= datetime.now(UTC)
 
 
-def test_a_file_that_is_too_old_does_not_count(tmp_path: Path, at: Callable[..., SftpServer]) -> None:
+def test_a_file_older_than_newer_than_is_ignored(tmp_path: Path, at: Callable[..., SftpServer]) -> None:
     (tmp_path / "a.DONE").touch()
     with SftpServer(tmp_path) as server:
         at(server)
@@ -75,7 +75,7 @@ def test_a_file_that_is_too_old_does_not_count(tmp_path: Path, at: Callable[...,
     assert event == {"status": "timeout", "message": "no /*.DONE at the site within 0.5 seconds"}
 
 
-def test_what_came_while_no_triggerer_ran_is_found_though_time_is_up(
+def test_a_file_is_found_even_if_the_time_out_passed_while_no_triggerer_ran(
     tmp_path: Path, at: Callable[..., SftpServer]
 ) -> None:
     (tmp_path / "out.DONE").touch()
@@ -86,7 +86,7 @@ def test_what_came_while_no_triggerer_ran_is_found_though_time_is_up(
         assert wait(trigger("/other.DONE", timeout=299, started=began))["status"] == "timeout"
 
 
-def test_a_silent_site_does_not_outlast_the_time_out(at: Callable[..., SftpServer], tmp_path: Path) -> None:
+def test_the_time_out_also_holds_for_a_silent_site(at: Callable[..., SftpServer], tmp_path: Path) -> None:
     with SftpServer(tmp_path) as server, full_backlog() as port:
         at(server, port=port, extra={"connect_timeout": 30})
         assert wait(trigger(timeout=0.3))["status"] == "timeout"
@@ -97,14 +97,14 @@ def test_lost_connections_are_tolerated(tmp_path: Path, at: Callable[..., SftpSe
         at(server)
         event = wait(
             trigger(max_transient_failures=2),
-            *(lost(server, times) for times in (1, 2, 3, 4)),
+            *(disconnect(server, times) for times in (1, 2, 3, 4)),
             lambda: (tmp_path / "out.DONE").write_bytes(b" "),
         )
     assert event["status"] == "success"
     assert len(server.logins) >= 4
 
 
-def test_too_many_failures_in_a_row_end_the_waiting(tmp_path: Path, at: Callable[..., SftpServer]) -> None:
+def test_too_many_failures_in_a_row_end_the_wait(tmp_path: Path, at: Callable[..., SftpServer]) -> None:
     class Refusing(Door):
         def connection_made(self, conn: Any) -> None:
             super().connection_made(conn)
@@ -117,7 +117,7 @@ def test_too_many_failures_in_a_row_end_the_waiting(tmp_path: Path, at: Callable
     assert "failure 3 in a row; giving up" in event["message"]
 
 
-def test_a_refused_login_is_one_attempt(tmp_path: Path, at: Callable[..., SftpServer]) -> None:
+def test_a_refused_login_is_not_retried(tmp_path: Path, at: Callable[..., SftpServer]) -> None:
     with SftpServer(tmp_path) as server:
         at(server, password="wrong")
         event = wait(trigger())
@@ -127,7 +127,7 @@ def test_a_refused_login_is_one_attempt(tmp_path: Path, at: Callable[..., SftpSe
     assert server.logins == ["password"]
 
 
-def test_another_host_key_ends_the_waiting(tmp_path: Path, at: Callable[..., SftpServer]) -> None:
+def test_a_wrong_host_key_ends_the_wait(tmp_path: Path, at: Callable[..., SftpServer]) -> None:
     with SftpServer(tmp_path) as server:
         at(server, extra={"host_key": public_line(ssh_key("ssh-ed25519", "another"))})
         event = wait(trigger())
@@ -143,13 +143,13 @@ def test_another_host_key_ends_the_waiting(tmp_path: Path, at: Callable[..., Sft
         ({"path": "out.DONE"}, "expected the full path"),
     ],
 )
-def test_a_mistake_ends_the_waiting(arguments: dict[str, Any], message: str) -> None:
+def test_a_configuration_mistake_ends_the_wait(arguments: dict[str, Any], message: str) -> None:
     event = wait(trigger(**arguments))
     assert event["error"] == "ConfigurationError"
     assert message in event["message"]
 
 
-def test_a_cancelled_trigger_leaves_no_connection(tmp_path: Path, at: Callable[..., SftpServer]) -> None:
+def test_a_cancelled_trigger_closes_its_connection(tmp_path: Path, at: Callable[..., SftpServer]) -> None:
     async def run(server: SftpServer) -> None:
         task = asyncio.create_task(fired(trigger()))
         while not server.operations:
@@ -164,12 +164,12 @@ def test_a_cancelled_trigger_leaves_no_connection(tmp_path: Path, at: Callable[.
         wait_until(lambda: all(connection.is_closed() for connection in server.connections))
 
 
-def wait_until(true: Callable[[], bool]) -> None:
-    """Wait for what comes about in another thread."""
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Wait until a condition that depends on another thread is true."""
     import time
 
     deadline = time.monotonic() + 60
-    while not true():
+    while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)
 
@@ -194,5 +194,5 @@ def test_a_hanging_site_does_not_block_the_loop(tmp_path: Path, at: Callable[...
 
     with SftpServer(tmp_path, files=Slow) as server:
         at(server)
-        # All the while the site hangs, others have their turn.
+        # While the site hangs, other tasks run.
         assert asyncio.run(run()) > 5

@@ -1,4 +1,4 @@
-"""The trigger of an asset watcher: each new or changed `.DONE` fires once, also after a restart."""
+"""The trigger of an asset watcher: each new or changed `.DONE` fires once, even after a restart."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from typing import Any
 
 import pytest
 from support.sites.sftp_server import Operation, SftpServer
-from support.triggers import QUICK, lost, take
+from support.triggers import QUICK, disconnect, take_steps
 
 from persado.pipeline.done.seen import Seen
 
 
 class State:
-    """Stand in for the triggerer's way to an asset's state, which needs Airflow's API server."""
+    """Stand in for the triggerer's access to an asset's state, which needs Airflow's API server."""
 
     def __init__(self) -> None:
-        self.kept: dict[str, Any] = {}
+        self.stored: dict[str, Any] = {}
         self._by_name = {"asset": self}
 
     async def aget(self, key: str) -> Any:
-        return self.kept.get(key)
+        return self.stored.get(key)
 
     async def aset(self, key: str, value: Any) -> None:
-        self.kept[key] = json.loads(json.dumps(value))
+        self.stored[key] = json.loads(json.dumps(value))
 
 
 class TestEvents:
@@ -43,7 +43,7 @@ class TestEvents:
             yield
 
     def events(self, count: int, *steps: Callable[[], object], path: str = "/*.DONE", **arguments: Any) -> list[str]:
-        """Give the names of the next files that fire, then end the watch as a shutdown does."""
+        """Return the names of the next files that fire; end the watch as a shutdown does."""
         from persado.triggers import PersadoDoneEventTrigger
 
         kwargs = PersadoDoneEventTrigger(path, **{**QUICK, **arguments}).serialize()[1]
@@ -59,11 +59,11 @@ class TestEvents:
                     names += [event.payload["path"]]
 
             task = asyncio.create_task(collect())
-            looks = 0
+            checks = 0
             async with asyncio.timeout(20):
-                await take(steps)
-                while len(names) < count or looks < 10:
-                    looks += 1
+                await take_steps(steps)
+                while len(names) < count or checks < 10:
+                    checks += 1
                     await asyncio.sleep(0.05)
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
@@ -71,7 +71,7 @@ class TestEvents:
 
         return asyncio.run(run())
 
-    def test_each_new_or_changed_file_once_also_after_a_restart(self) -> None:
+    def test_each_new_or_changed_file_fires_once_even_after_a_restart(self) -> None:
         (self.folder / "a.DONE").touch()
         assert self.events(1, lambda: self.folder.joinpath(".x.DONE").write_bytes(b"x")) == ["/a.DONE"]
         (self.folder / "b.DONE").touch()
@@ -81,17 +81,17 @@ class TestEvents:
         assert self.events(0) == []
         assert self.server.logins == ["password"] * 4
 
-    def test_what_is_older_than_asked_for_does_not_fire(self) -> None:
+    def test_a_file_older_than_newer_than_does_not_fire(self) -> None:
         (self.folder / "a.DONE").touch()
         assert self.events(0, newer_than=datetime.now(UTC) + timedelta(hours=1)) == []
         assert self.events(1, newer_than=date.today() - timedelta(days=2)) == ["/a.DONE"]
 
-    def test_one_name_among_others(self) -> None:
+    def test_only_the_named_file_fires(self) -> None:
         (self.folder / "a.DONE").touch()
         (self.folder / "b.DONE").touch()
         assert self.events(1, path="/b.DONE") == ["/b.DONE"]
 
-    def test_folders_by_a_pattern(self, caplog: pytest.LogCaptureFixture) -> None:
+    def test_a_pattern_may_match_folders(self, caplog: pytest.LogCaptureFixture) -> None:
         def put(name: str) -> Callable[[], object]:
             def step() -> bool:
                 (self.folder / "in" / name).mkdir(parents=True, exist_ok=True)
@@ -100,30 +100,35 @@ class TestEvents:
 
             return step
 
-        def told() -> bool:
+        def reported() -> bool:
             return "The folder /in/* does not exist at the site (yet)" in caplog.text
 
-        assert self.events(2, told, put("a"), put("b"), path="/in/*/out.DONE") == ["/in/a/out.DONE", "/in/b/out.DONE"]
+        assert self.events(2, reported, put("a"), put("b"), path="/in/*/out.DONE") == [
+            "/in/a/out.DONE",
+            "/in/b/out.DONE",
+        ]
         assert caplog.text.count("does not exist at the site") == 1
         assert self.events(1, put("c"), path="/in/*/out.DONE") == ["/in/c/out.DONE"]
 
-    def test_more_than_airflow_stores_at_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_more_files_than_airflow_stores_at_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("persado.triggers.done_event.AT_ONCE", 3)
         for number in range(8):
             (self.folder / f"{number}.DONE").touch()
-        # The pause is longer than the test: what is left over does not wait for it.
+        # The poke interval is longer than the test, so the remaining files cannot wait for it.
         assert sorted(self.events(8, poke_interval=60)) == [f"/{number}.DONE" for number in range(8)]
         assert self.server.operations.count(Operation("list", "/")) == 3
 
     def test_lost_connections_are_tolerated(self) -> None:
         appears = partial((self.folder / "a.DONE").write_bytes, b" ")
-        assert self.events(1, lost(self.server, 1), lost(self.server, 2), appears) == ["/a.DONE"]
+        assert self.events(1, disconnect(self.server, 1), disconnect(self.server, 2), appears) == ["/a.DONE"]
 
-    def test_a_refused_login_waits_for_another_connection(self, caplog: pytest.LogCaptureFixture) -> None:
+    def test_a_refused_login_is_not_retried_until_the_connection_changes(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
         self.at(self.server, password="wrong")
         caplog.set_level(logging.ERROR, "persado.triggers.done_event")
 
-        def told() -> bool:
+        def reported() -> bool:
             return caplog.text.count("the site refused the login") > 2
 
         def repaired() -> SftpServer:
@@ -131,11 +136,11 @@ class TestEvents:
             (self.folder / "a.DONE").touch()
             return self.at(self.server)
 
-        assert self.events(1, told, repaired) == ["/a.DONE"]
+        assert self.events(1, reported, repaired) == ["/a.DONE"]
         assert "No login until the Airflow connection changes; checking it again in" in caplog.text
         assert self.server.logins == ["password"] * 2
 
-    def test_one_listing_serves_all_that_watch_a_folder(self) -> None:
+    def test_watchers_of_one_folder_share_its_listing(self) -> None:
         from airflow.triggers.shared_stream import SharedStreamManager
 
         from persado.triggers import PersadoDoneEventTrigger
@@ -159,16 +164,16 @@ class TestEvents:
             tasks = [asyncio.create_task(collect(n, path)) for n, path in enumerate(["/a*.DONE", "/*b.DONE"])]
             (self.folder / "a.DONE").touch()
             async with asyncio.timeout(20):
-                while not (names[0] and self.state.kept):
+                while not (names[0] and self.state.stored):
                     await asyncio.sleep(0.01)
-            [state] = self.state.kept.values()
+            [state] = self.state.stored.values()
             assert list(Seen.from_state(state).stamps) == ["a.DONE"]
             (self.folder / "ab.DONE").touch()
             async with asyncio.timeout(20):
                 while not names[1]:
                     await asyncio.sleep(0.01)
-            # Not yet stored by Airflow, for one of the two: nothing more is kept.
-            assert len(self.state.kept) == 1
+            # Airflow has not stored the event of one watcher yet, so no further state is saved.
+            assert len(self.state.stored) == 1
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -178,7 +183,7 @@ class TestEvents:
         assert asyncio.run(run()) == [["/a.DONE", "/ab.DONE"], ["/ab.DONE"]]
         assert self.server.logins == ["password"]
 
-    def test_a_mistake_shows_when_the_dag_is_parsed(self) -> None:
+    def test_a_mistake_is_reported_when_the_dag_is_parsed(self) -> None:
         from persado.errors import ConfigurationError
         from persado.triggers import PersadoDoneEventTrigger
 

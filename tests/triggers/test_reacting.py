@@ -1,4 +1,4 @@
-"""Other DAGs react to deliveries and to `.DONE` files in a real Airflow, also when its triggerer is killed."""
+"""Other DAGs react to deliveries and to `.DONE` files in a real Airflow, even if its triggerer is killed."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ class Reacting(Airflow):
 
     site: SftpServer
 
-    def told(self) -> list[str]:
-        """Give the paths that the watcher has told, in all runs that it has started."""
+    def reported(self) -> list[str]:
+        """Return the paths that the watcher has reported, in all successful runs that it started."""
         return sorted(
             path
             for run in self.runs("reads_answers")
@@ -52,7 +52,7 @@ class Reacting(Airflow):
 
 @pytest.fixture(scope="module")
 def airflow(airflow_database: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reacting]:
-    """Start an Airflow with the DAGs that docs/downstream.md shows, and with two orchestrations."""
+    """Start an Airflow with the DAGs of docs/downstream.md and two orchestrations."""
     folder = tmp_path_factory.mktemp("reacting")
     for name in ("site/answers", "site/inbox"):
         (folder / name).mkdir(parents=True)
@@ -68,7 +68,7 @@ def airflow(airflow_database: Path, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 def write_dags(folder: Path) -> None:
-    """Write the DAGs of the page into files, with shorter pauses, and those of the orchestrations."""
+    """Write the DAGs of docs/downstream.md, with shorter pauses, and link the file of the orchestrations."""
     folder.mkdir()
     page = (REPO / "docs" / "downstream.md").read_text()
     blocks = re.findall(r"^```python\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
@@ -115,28 +115,28 @@ def connections(site: SftpServer, warehouse: Path) -> dict[str, str]:
     }
 
 
-def test_reacting(airflow: Reacting) -> None:
-    """All in one, as each part needs the one before."""
+def test_dags_react_to_deliveries_and_done_files(airflow: Reacting) -> None:
+    """Run all steps in one test, because each needs the one before."""
     answers, inbox = airflow.site.folder / "answers", airflow.site.folder / "inbox"
     for dag_id in ("reads_answers", "second", "tell_the_receiver"):
         airflow.unpause(dag_id)
 
-    # A sensor waits, and a watcher tells of a first file.
+    # A sensor waits, and a watcher reports a first file.
     run = airflow.start_run("waits_for_done")
     with components(airflow.logs, REPO) as first:
         triggerer = airflow.start_triggerer(first)
         airflow.until("a deferred sensor", lambda: airflow.state("waits_for_done", run, "wait") == "deferred")
         (answers / "a.DONE").touch()
         airflow.ended("reads_answers")
-        assert airflow.told() == ["/answers/a.DONE"]
-        airflow.until("what was told is kept", lambda: kept(airflow) == ["a.DONE"])
-        # The triggerer is killed; files come meanwhile.
+        assert airflow.reported() == ["/answers/a.DONE"]
+        airflow.until("the stored state", lambda: stored_names(airflow) == ["a.DONE"])
+        # Kill the triggerer; a file arrives while none runs.
         kill({triggerer.process.pid})
     assert airflow.state("waits_for_done", run, "wait") == "deferred"
     (answers / "b.DONE").write_text(json.dumps({"rows": 2}))
     airflow.start_triggerer(airflow.processes)
 
-    # A delivery, whose .DONE the sensor waits for; its asset starts another orchestration and a plain DAG.
+    # Start the delivery whose .DONE the sensor waits for; its asset triggers another orchestration and a plain DAG.
     delivery = airflow.start_run("first")
     airflow.ended("first")
     airflow.ended("waits_for_done")
@@ -148,18 +148,18 @@ def test_reacting(airflow: Reacting) -> None:
     }
     airflow.ended("second")
     assert (inbox / "second.csv.DONE").is_file()
-    [told] = airflow.ended("tell_the_receiver")
-    received = airflow.api.result("tell_the_receiver", told["dag_run_id"], "read_receipts")
+    [triggered] = airflow.ended("tell_the_receiver")
+    received = airflow.api.result("tell_the_receiver", triggered["dag_run_id"], "read_receipts")
     assert received == ["/inbox/first.csv.DONE"]
     [event] = airflow.api.asset_events("first", delivery)
     assert event["extra"]["outcome"] == "delivered"
 
-    # The new triggerer tells what came while there was none, and nothing again.
-    airflow.until("the second file", lambda: airflow.told() == ["/answers/a.DONE", "/answers/b.DONE"])
+    # The new triggerer reports the file that arrived while none ran, and no file twice.
+    airflow.until("the second file", lambda: airflow.reported() == ["/answers/a.DONE", "/answers/b.DONE"])
 
 
-def kept(airflow: Reacting) -> list[str]:
-    """Give the files that the watched asset's state knows."""
+def stored_names(airflow: Reacting) -> list[str]:
+    """Return the file names in the state of the watched asset."""
     [asset] = [asset for asset in airflow.api._get("/api/v2/assets")["assets"] if asset["name"] == "persado_answers"]
     entries = airflow.api._get(f"/api/v2/assets/{asset['id']}/state-store")["asset_state_store"]
     return [name for entry in entries for name in entry["value"]["stamps"]]

@@ -1,1 +1,1 @@
-"""Makes this folder a package: what all its tests share ends with the last of them."""
+"""A package, so that package-scoped fixtures end with the last of its tests."""

@@ -1,7 +1,7 @@
 """
-Airflow as `make up` starts it, and a browser in front of it.
+Airflow as `make up` starts it, and a browser.
 
-All tests share one Airflow, in any order.
+All tests share one Airflow and run in any order.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ params:
 
 @pytest.fixture(scope="package")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    """What `make up` starts, with an orchestration that has parameters, a folder that is missing and a mistake."""
+    """Start what `make up` starts, with an orchestration with parameters, a missing remote folder and a mistake."""
     checkout = make_checkout(tmp_path_factory.mktemp("up") / "checkout")
     for name, text in BY_STATE.items():
         (checkout / "include" / "persado" / name).write_text(text)
@@ -69,20 +69,20 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
 
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """A browser without a window."""
+    """Yield a browser without a window."""
     with chromium() as started:
         yield started
 
 
 @pytest.fixture(scope="package")
 def everybody(demo: Demo, browser: Browser) -> People:
-    """All users, logged in as they are needed."""
+    """Return all users; each is logged in when first needed."""
     return People(demo, browser)
 
 
 @pytest.fixture
 def people(everybody: People) -> Iterator[People]:
-    """All users; their windows are closed at the end, and none of them has asked another host."""
+    """Yield all users; close their windows at the end, and check that they contacted no other host."""
     yield everybody
     everybody.close_windows()
     assert everybody.hosts == {urlsplit(everybody.url).netloc}
@@ -90,13 +90,13 @@ def people(everybody: People) -> Iterator[People]:
 
 @pytest.fixture(scope="package")
 def failed(demo: Demo) -> str:
-    """The id of a run with a long name that has failed."""
+    """Return the id of a failed run of the orchestration with the long name."""
     return ended(demo, LONG, "failed")
 
 
 @pytest.fixture(scope="package")
 def delivered(demo: Demo) -> str:
-    """The id of a run of weekly_segment that has delivered."""
+    """Return the id of a successful run of weekly_segment."""
     return ended(demo, "weekly_segment", "success")
 
 

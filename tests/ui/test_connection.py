@@ -1,4 +1,4 @@
-"""The connection's form and its test, used in a browser as an operator uses them."""
+"""The form and the test of the connection, used in a browser by an operator."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from persado.pipeline.site.keys import fingerprint, pinned_host_keys
 pytestmark = [pytest.mark.timeout(600), pytest.mark.xdist_group("airflow")]
 
 
-def test_an_operator_makes_and_tests_a_connection(people: People, demo: Demo) -> None:
+def test_an_operator_creates_and_tests_a_connection(people: People, demo: Demo) -> None:
     page = people.page("op")
     page.goto("/connections")
     page.get_by_role("button", name="Add Connection").click()
@@ -35,18 +35,20 @@ def test_an_operator_makes_and_tests_a_connection(people: People, demo: Demo) ->
     for name, value in {**fields, "password": "not the pass phrase"}.items():
         form.locator(f"[name={name}]").fill(value)
     save(form)
-    # Nothing is pinned yet: nothing secret is sent, and the site's key is shown.
+    # No host key is pinned yet: no secret is sent, and the site's key is shown.
     kind, base64 = demo.site.host_key.split()[:2]
-    told = press_test(page)
-    assert "no host key is pinned" in told
-    assert re.search(r"SHA256:[\w+/]{43}", told)
-    assert f"{kind} {base64}" in told
+    message = press_test(page)
+    assert "no host key is pinned" in message
+    assert re.search(r"SHA256:[\w+/]{43}", message)
+    assert f"{kind} {base64}" in message
 
     other = public_line(ssh_key(name="another site"))
     edit(page, "element_host_key", other)
-    told = press_test(page)
-    assert "wrong host key" in told
-    assert all(fingerprint(key) in told for line in (other, f"{kind} {base64}") for key in pinned_host_keys(line, ""))
+    message = press_test(page)
+    assert "wrong host key" in message
+    assert all(
+        fingerprint(key) in message for line in (other, f"{kind} {base64}") for key in pinned_host_keys(line, "")
+    )
 
     edit(page, "element_host_key", f"{kind} {base64}")
     assert "the site refused the login with this account and pass phrase" in press_test(page)
@@ -61,14 +63,14 @@ def save(form: Locator) -> None:
 
 
 def press_test(page: Page) -> str:
-    """Press *Test* of the connection `mine`, and give what Airflow says."""
+    """Press *Test* for the connection `mine`, and return the message that Airflow shows."""
     page.goto("/connections")
     row = page.get_by_role("row").filter(has=page.get_by_text("mine", exact=True))
     with page.expect_response(lambda response: response.url.endswith("/connections/test")) as answered:
         row.get_by_role("button", name="Test Connection").click()
-    told = str(answered.value.json()["message"])
-    visible(page.get_by_text(told).first)
-    return told
+    message = str(answered.value.json()["message"])
+    visible(page.get_by_text(message).first)
+    return message
 
 
 def edit(page: Page, field: str, value: str) -> None:

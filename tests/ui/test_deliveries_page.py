@@ -1,7 +1,7 @@
 """
 The deliveries page in a browser: its filter, keyboard, theme, time zone, links and accessibility.
 
-Screenshots of the page are left in `.build/screenshots`, to be looked at.
+Screenshots of the page are saved in `.build/screenshots` for review.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def test_the_page_can_be_used_by_keyboard(people: People, delivered: str) -> Non
     visible(page.get_by_role("heading", name="Delivery of"))
 
 
-def test_the_theme_follows_airflow_s_at_once(people: People) -> None:
+def test_the_theme_follows_airflows_theme_immediately(people: People) -> None:
     page = people.page("business", theme="dark")
     frame = deliveries(page)
     visible(frame.get_by_role("heading", name="Deliveries"))
@@ -70,20 +70,20 @@ def test_the_theme_follows_airflow_s_at_once(people: People) -> None:
     assert root.evaluate(shade) == "rgb(255, 255, 255)"
 
 
-def test_moments_are_in_the_time_zone_of_airflow_s_ui(people: People, delivered: str) -> None:
+def test_times_are_in_the_time_zone_of_airflows_ui(people: People, delivered: str) -> None:
     page = people.page("business")
     frame = deliveries(page)
     moment = frame.locator("td time").first
     page.evaluate("localStorage.setItem('timezone', JSON.stringify('Asia/Tokyo'))")
     expect(moment).to_have_text(re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d GMT\+9$"), timeout=PATIENCE)
     at = datetime.fromisoformat(str(moment.get_attribute("datetime")))
-    told = moment.inner_text().removesuffix(" GMT+9")
-    assert told == f"{at.astimezone(ZoneInfo('Asia/Tokyo')):%Y-%m-%d %H:%M:%S}"
+    shown = moment.inner_text().removesuffix(" GMT+9")
+    assert shown == f"{at.astimezone(ZoneInfo('Asia/Tokyo')):%Y-%m-%d %H:%M:%S}"
     expect(moment).to_have_attribute("title", f"{at:%Y-%m-%d %H:%M:%S} UTC")
     page.evaluate("localStorage.removeItem('timezone')")
 
 
-def test_a_link_to_airflow_opens_beside_the_page_too(people: People, delivered: str) -> None:
+def test_a_link_to_airflow_can_be_opened_in_a_new_tab(people: People, delivered: str) -> None:
     page = people.page("business")
     frame = deliveries(page, f"/persado/delivery?dag_id=weekly_segment&run_id={delivered.replace('+', '%2B')}")
     with page.context.expect_page() as opened:
@@ -94,7 +94,9 @@ def test_a_link_to_airflow_opens_beside_the_page_too(people: People, delivered: 
 
 @pytest.mark.parametrize("width", [400, 1600])
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_it_fits_and_is_accessible(people: People, delivered: str, failed: str, theme: str, width: int) -> None:
+def test_pages_fit_the_window_and_are_accessible(
+    people: People, delivered: str, failed: str, theme: str, width: int
+) -> None:
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     page = people.page("admin", theme=theme, width=width)
     for name, path in {
@@ -115,7 +117,7 @@ def test_it_fits_and_is_accessible(people: People, delivered: str, failed: str, 
     expect(page.get_by_text("orchestrations/mistaken.yaml")).to_be_visible()
 
 
-def test_without_a_log_in_there_is_nothing(demo: Demo, browser: Browser) -> None:
+def test_the_page_requires_a_login(demo: Demo, browser: Browser) -> None:
     context = browser.new_context(base_url=demo.home.url)
     page = context.new_page()
     answer = page.goto("/persado/deliveries")

@@ -1,4 +1,4 @@
-"""DAGs and runs, used in a browser by each kind of user: triggering, watching, reading, being refused."""
+"""DAGs and runs in a browser, for each kind of user: triggering, watching, reading and refusals."""
 
 from __future__ import annotations
 
@@ -55,13 +55,13 @@ def test_a_business_user_triggers_watches_and_finds_the_delivery(people: People,
     visible(frame.get_by_role("heading", name="Delivery of by_state"))
 
 
-def test_the_rendered_query_is_visible_to_those_who_may(people: People, delivered: str) -> None:
+def test_an_operator_sees_the_rendered_query(people: People, delivered: str) -> None:
     page = people.page("op")
     page.goto(f"/dags/weekly_segment/runs/{delivered}/tasks/extract/rendered_templates")
     visible(page.get_by_text("regexp_replace").first)
 
 
-def test_the_dag_s_page_tells_what_is_sent(people: People) -> None:
+def test_the_page_of_a_dag_shows_what_is_sent(people: People) -> None:
     page = people.page("business")
     page.goto("/dags/weekly_segment")
     page.get_by_test_id("markdown-button").click()

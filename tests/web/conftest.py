@@ -1,4 +1,4 @@
-"""Airflow's API server with the plugin, and who looks at it."""
+"""Airflow's API server with the plugin, and clients for it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["airflow_database", "project"]
 
 @pytest.fixture(scope="package")
 def airflow(airflow_database: None) -> Iterator[Any]:
-    """Airflow's API server with the plugin."""
+    """Yield Airflow's API server with the plugin."""
     from airflow.api_fastapi.app import create_app, purge_cached_app
 
     with pytest.MonkeyPatch.context() as env:
@@ -29,11 +29,11 @@ def airflow(airflow_database: None) -> Iterator[Any]:
 
 @pytest.fixture
 def server(airflow: Any) -> TestClient:
-    """Nobody in particular, in front of the API server."""
+    """Return a client that is not logged in."""
     return TestClient(airflow, follow_redirects=False)
 
 
 @pytest.fixture
 def ann(server: TestClient) -> TestClient:
-    """Ann, who may read everything."""
+    """Return the client of Ann, who may read everything."""
     return logged_in(server, "ann")

@@ -18,7 +18,7 @@ from persado.ledger.reader import IS_RECORD, read_record
 pytestmark = pytest.mark.xdist_group("web")
 
 
-def test_lists_have_pages(project: Project, ann: TestClient) -> None:
+def test_lists_are_paginated(project: Project, ann: TestClient) -> None:
     for _ in range(3):
         deliver(project, "often")
     first, last = (
@@ -31,7 +31,7 @@ def test_lists_have_pages(project: Project, ann: TestClient) -> None:
     assert moments == sorted(moments, reverse=True)
 
 
-def test_the_trend_of_an_orchestration(project: Project, ann: TestClient) -> None:
+def test_trend_shows_outcomes_and_rows(project: Project, ann: TestClient) -> None:
     deliver(project, "developing")
     project.inbox.rename(project.inbox.with_name("moved"))
     deliver(project, "developing")
@@ -47,7 +47,7 @@ def test_the_trend_of_an_orchestration(project: Project, ann: TestClient) -> Non
     assert re.findall(r'<time class="day"[^>]*>([^<]*)</time>', rows) == days
 
 
-def test_counters(project: Project, ann: TestClient) -> None:
+def test_metrics_count_deliveries(project: Project, ann: TestClient) -> None:
     deliver(project, "counted")
     text = ann.get("/persado/metrics").text
     assert 'persado_tries{orchestration="counted",outcome="delivered"} 1\n' in text
@@ -55,7 +55,7 @@ def test_counters(project: Project, ann: TestClient) -> None:
     assert 'persado_last_delivery_bytes{orchestration="counted"} 6\n' in text
 
 
-def test_the_counters_of_an_orchestration_that_changed_its_destination(project: Project, ann: TestClient) -> None:
+def test_metrics_of_an_orchestration_that_changed_its_destination(project: Project, ann: TestClient) -> None:
     deliver(project, "moved")
     other = {"connection": "site", "settings": {"remote_folder": "/inbox", **SETTINGS}}
     project.write("destinations/other.yaml", yaml.safe_dump(other))
@@ -66,7 +66,7 @@ def test_the_counters_of_an_orchestration_that_changed_its_destination(project: 
     assert len({line.partition("} ")[0] for line in lines}) == len(lines)
 
 
-def test_of_a_long_ledger_only_the_page_is_read(
+def test_only_the_shown_page_of_a_long_ledger_is_read(
     project: Project, ann: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from persado.web import listing
@@ -76,11 +76,11 @@ def test_of_a_long_ledger_only_the_page_is_read(
     read: list[str] = []
     copy_records("long", [begin + timedelta(minutes=number) for number in range(300)])
 
-    def noted(key: str, value: str) -> Any:
+    def record_key(key: str, value: str) -> Any:
         read.append(key)
         return read_record(key, value)
 
-    monkeypatch.setattr(listing, "read_record", noted)
+    monkeypatch.setattr(listing, "read_record", record_key)
 
     listed = ann.get("/persado/api/deliveries", params={"dag_id": "long", "page": 3, "per_page": 50}).json()
     assert (listed["total"], listed["pages"]) == (301, 7)
@@ -97,16 +97,16 @@ def test_of_a_long_ledger_only_the_page_is_read(
     assert 'persado_tries{orchestration="long",outcome="delivered"} 301\n' in ann.get("/persado/metrics").text
 
 
-def test_a_killed_try_is_among_the_others(project: Project, ann: TestClient) -> None:
+def test_a_killed_try_is_listed_in_order(project: Project, ann: TestClient) -> None:
     from persado.ledger.writer import RUNNING
 
     run = deliver(project, "killed")
     begin = datetime(2022, 3, 4, tzinfo=UTC)
     copy_records("killed", [begin + timedelta(minutes=number) for number in range(0, 20, 2)])
     at = begin + timedelta(minutes=9)
-    told = {"stage": "upload", "try_number": 3, "error": "Killed", "message": "it was killed", "reason": None}
+    failure = {"stage": "upload", "try_number": 3, "error": "Killed", "message": "it was killed", "reason": None}
     shared = {"outcome": "failed", "delivery_id": None, "dag_id": "killed", "run_id": run.run_id, "triggered_by": "ann"}
-    copy_record("killed", RUNNING, {**shared, **told, "finished": at.isoformat()})
+    copy_record("killed", RUNNING, {**shared, **failure, "finished": at.isoformat()})
 
     pages = [
         ann.get("/persado/api/deliveries", params={"dag_id": "killed", "page": page, "per_page": per_page}).json()
@@ -128,13 +128,13 @@ def test_a_killed_try_is_among_the_others(project: Project, ann: TestClient) -> 
 
 
 def copy_records(dag_id: str, moments: list[datetime]) -> None:
-    """Write the one record of a DAG again, as of other moments."""
+    """Copy the only record of a DAG to other moments."""
     for moment in moments:
         copy_record(dag_id, f"{moment:%Y-%m-%dT%H:%M:%S.%fZ}_copy", {"finished": moment.isoformat()})
 
 
 def copy_record(dag_id: str, key: str, changes: dict[str, Any]) -> None:
-    """Write a record like a DAG's newest one; changes that tell an outcome are the whole record."""
+    """Copy a DAG's newest record with changes; if they contain an outcome, they are the whole record."""
     from airflow.models.asset_state_store import AssetStateStoreModel
     from airflow.utils.session import create_session
     from sqlalchemy import select
@@ -147,5 +147,5 @@ def copy_record(dag_id: str, key: str, changes: dict[str, Any]) -> None:
         record = session.scalars(found.order_by(AssetStateStoreModel.key.desc())).first()
         assert record
         value = changes if "outcome" in changes else {**json.loads(record.value), **changes}
-        kept = {name: getattr(record, name) for name in columns}
-        session.add(AssetStateStoreModel(**{**kept, "key": key, "value": json.dumps(value)}))
+        copied = {name: getattr(record, name) for name in columns}
+        session.add(AssetStateStoreModel(**{**copied, "key": key, "value": json.dumps(value)}))

@@ -1,4 +1,4 @@
-"""The deliveries page and its API, as the API server serves them: what they show of a delivery, and where."""
+"""The deliveries page and its API, as the API server serves them: contents, links and errors."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
-from support.airflow.pages import PAGES, SETTINGS, deliver, described
+from support.airflow.pages import PAGES, SETTINGS, deliver, fetch_delivery
 from support.airflow.runs import Project
 
 pytestmark = pytest.mark.xdist_group("web")
@@ -33,7 +33,7 @@ def test_a_delivery_is_listed_and_described(project: Project, ann: TestClient) -
         run.run_id,
     ):
         assert expected in shown
-    assert [task["task_id"] for task in described(ann, run)["run"]["tasks"]] == [
+    assert [task["task_id"] for task in fetch_delivery(ann, run)["run"]["tasks"]] == [
         "extract",
         "format",
         "upload",
@@ -44,13 +44,13 @@ def test_a_delivery_is_listed_and_described(project: Project, ann: TestClient) -
 def test_a_failed_try_is_shown_with_its_error(project: Project, ann: TestClient) -> None:
     project.inbox.rmdir()
     run = deliver(project, "failing")
-    (entry,) = described(ann, run)["entries"]
+    (entry,) = fetch_delivery(ann, run)["entries"]
     assert (entry["outcome"], entry["stage"], entry["error"]) == ("failed", "upload", "RejectedError")
     assert "there is no such folder" in ann.get("/persado/deliveries", params={"q": "NO SUCH FOLDER"}).text
     project.inbox.mkdir()
 
 
-def test_what_others_wrote_cannot_become_markup(project: Project, ann: TestClient) -> None:
+def test_foreign_text_is_escaped(project: Project, ann: TestClient) -> None:
     evil = '<script>alert("x")</script>'
     deliver(project, "evil", template={"columns": [{"name": "missing"}]})
     for page in PAGES:
@@ -60,7 +60,7 @@ def test_what_others_wrote_cannot_become_markup(project: Project, ann: TestClien
     assert "unsafe" not in answer.headers["content-security-policy"]
 
 
-def test_every_url_is_relative_and_no_other_host_is_named(project: Project, ann: TestClient) -> None:
+def test_every_url_is_relative_and_names_no_host(project: Project, ann: TestClient) -> None:
     run = deliver(project, "relative")
     delivery = f"delivery?dag_id=relative&run_id={run.run_id}".replace("+", "%2B")
     for page in [*PAGES, delivery]:
@@ -70,7 +70,7 @@ def test_every_url_is_relative_and_no_other_host_is_named(project: Project, ann:
         assert [url for url in urls if re.match(r"/|[a-z]+:", url)] == []
 
 
-def test_a_wrong_address_is_told_to_people_as_a_page(ann: TestClient) -> None:
+def test_browsers_get_an_error_page_for_an_invalid_query(ann: TestClient) -> None:
     answer = ann.get("/persado/deliveries", params={"page": "x"}, headers={"Accept": "text/html"})
     assert answer.status_code == 422
     assert "<h1>That did not work</h1>" in answer.text
@@ -78,7 +78,7 @@ def test_a_wrong_address_is_told_to_people_as_a_page(ann: TestClient) -> None:
     assert "query page" in ann.get("/persado/api/deliveries", params={"page": "x"}).json()["detail"]
 
 
-def test_mistakes_in_the_configuration(project: Project, ann: TestClient) -> None:
+def test_mistakes_in_the_configuration_are_shown(project: Project, ann: TestClient) -> None:
     project.describe("wrong", "SELECT 1", settings=SETTINGS, no_such_key=1)
     (error,) = ann.get("/persado/api/configuration").json()["errors"]
     assert "orchestrations/wrong.yaml" in error
@@ -102,7 +102,7 @@ def test_tasks_link_to_their_delivery(project: Project, ann: TestClient) -> None
     assert ann.get(link.removeprefix("/plugin/persado-deliveries")).status_code == 200
 
 
-def test_the_link_leads_below_the_path_of_airflow(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_link_includes_the_base_path_of_airflow(monkeypatch: pytest.MonkeyPatch) -> None:
     from airflow.models.taskinstancekey import TaskInstanceKey
 
     from persado.entrypoints.delivery_link import DeliveryLink
@@ -110,4 +110,4 @@ def test_the_link_leads_below_the_path_of_airflow(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("AIRFLOW__API__BASE_URL", "https://airflow.example.com/team/a/")
     key: Any = TaskInstanceKey("a dag", "upload", "manual__2026-01-01T00:00:00+00:00")
     expected = "delivery?dag_id=a+dag&run_id=manual__2026-01-01T00%3A00%3A00%2B00%3A00"
-    assert DeliveryLink().get_link(None, ti_key=key) == f"/team/a/plugin/persado-deliveries/team/a/persado/{expected}"  # type: ignore[arg-type]  # not looked at
+    assert DeliveryLink().get_link(None, ti_key=key) == f"/team/a/plugin/persado-deliveries/team/a/persado/{expected}"  # type: ignore[arg-type]  # not used

@@ -1,4 +1,4 @@
-"""Who may look at the deliveries page and its API, and that nobody else learns anything."""
+"""Who may read the deliveries page and its API, and that other users see nothing of it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ pytestmark = pytest.mark.xdist_group("web")
 
 
 @pytest.mark.parametrize("path", [*PAGES, "delivery", "static/page.css", "api/deliveries", "metrics", "", "nothing"])
-def test_nobody_sees_anything_without_a_log_in(server: TestClient, path: str) -> None:
+def test_every_path_requires_a_login(server: TestClient, path: str) -> None:
     answer = server.get(f"/persado/{path}", headers={"Accept": "text/html"})
     assert answer.status_code == 401
     assert "log in" in answer.text
@@ -19,11 +19,11 @@ def test_nobody_sees_anything_without_a_log_in(server: TestClient, path: str) ->
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
-def test_nothing_can_be_changed(ann: TestClient, method: str) -> None:
+def test_methods_that_change_something_are_refused(ann: TestClient, method: str) -> None:
     assert ann.request(method, "/persado/deliveries").status_code == 405
 
 
-def test_who_may_read_one_dag_sees_nothing_of_the_others(project: Project, server: TestClient) -> None:
+def test_a_user_who_may_read_one_dag_sees_nothing_of_the_others(project: Project, server: TestClient) -> None:
     mine, theirs = deliver(project, "mine"), deliver(project, "theirs")
     for name in ("mine_wrong", "theirs_wrong"):
         project.describe(name, "SELECT 1", settings=SETTINGS, no_such_key=1)
@@ -43,20 +43,20 @@ def test_who_may_read_one_dag_sees_nothing_of_the_others(project: Project, serve
     assert user.get("/persado/api/trends", params={"dag_id": "theirs"}).json() == []
     assert theirs.run_id not in user.get("/persado/deliveries", params={"dag_id": "theirs"}).text
 
-    # A mistake is told to whoever may read the orchestration that it is in.
+    # A mistake is shown to users who may read the orchestration that contains it.
     (error,) = logged_in(server, "reads_mine_wrong").get("/persado/api/configuration").json()["errors"]
     assert error.startswith("orchestrations/mine_wrong.yaml:")
     everything = logged_in(server, "ann").get("/persado/api/configuration").text
     assert all(name in everything for name in ("mine_wrong", "theirs_wrong", "theirs_too"))
 
 
-def test_no_proxy_or_browser_keeps_what_is_shown(ann: TestClient, server: TestClient) -> None:
+def test_responses_are_never_cached(ann: TestClient, server: TestClient) -> None:
     for path in (*PAGES, *APIS, "metrics", "nothing", "deliveries?page=x"):
         for user in (ann, server):
             assert user.get(f"/persado/{path}").headers["cache-control"] == "no-store"
 
 
-def test_a_run_that_is_not_there(ann: TestClient) -> None:
+def test_an_unknown_run_is_not_found(ann: TestClient) -> None:
     answer = ann.get("/persado/delivery", params={"dag_id": "no", "run_id": "no"}, headers={"Accept": "text/html"})
     assert answer.status_code == 404
     assert "or you may not read it" in answer.text

@@ -1,4 +1,4 @@
-"""Expected texts are worked out from the documentation of Joda-Time's DateTimeFormat, letter by letter."""
+"""Date patterns; the expected texts follow the documentation of Joda-Time's DateTimeFormat, letter by letter."""
 
 from datetime import UTC, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
@@ -10,17 +10,17 @@ from hypothesis import strategies as st
 from persado.errors import ConfigurationError
 from persado.settings.filenames.joda import JodaPattern
 
-# A Saturday afternoon, winter time in California, with one digit wherever one is possible.
+# A Saturday afternoon, winter time in California; fields have a single digit where possible.
 AFTERNOON = datetime(2026, 3, 7, 13, 5, 9, 78123, tzinfo=ZoneInfo("America/Los_Angeles"))
 MIDNIGHT = datetime(2026, 3, 7, 0, 0, 0, 0, tzinfo=ZoneInfo("UTC"))
 NOON = datetime(2026, 3, 7, 12, 0, 0, 0, tzinfo=ZoneInfo("UTC"))
-# A Friday that ISO 8601 counts to week 53 of the year before.
+# A Friday in ISO 8601 week 53 of the previous year.
 NEW_YEAR = datetime(2027, 1, 1, 9, 0, tzinfo=ZoneInfo("Europe/Paris"))
 SUMMER = datetime(2026, 9, 30, 23, 59, 59, 999999, tzinfo=ZoneInfo("America/Los_Angeles"))
 EARLY = datetime(987, 6, 5, 4, 3, 2, 1000, tzinfo=ZoneInfo("UTC"))
 
 
-def written(pattern: str, moment: datetime) -> str:
+def formatted(pattern: str, moment: datetime) -> str:
     return JodaPattern.parse(pattern).format(moment)
 
 
@@ -87,7 +87,7 @@ def written(pattern: str, moment: datetime) -> str:
         ("dd", AFTERNOON, "07"),
         ("ddd", AFTERNOON, "007"),
         ("d", SUMMER, "30"),
-        # half of the day and its hours
+        # AM or PM, and hours of the half day
         ("a", AFTERNOON, "PM"),
         ("aaaa", AFTERNOON, "PM"),
         ("a", NEW_YEAR, "AM"),
@@ -149,7 +149,7 @@ def written(pattern: str, moment: datetime) -> str:
         ("ZZ", AFTERNOON.astimezone(ZoneInfo("America/St_Johns")), "-03:30"),
         ("ZZ", datetime(2026, 3, 7, tzinfo=timezone(timedelta(minutes=-30))), "-00:30"),
         ("z", AFTERNOON.astimezone(ZoneInfo("America/Sao_Paulo")), "-03:00"),  # a zone without a short name
-        ("zzzz", AFTERNOON.astimezone(ZoneInfo("Etc/GMT+5")), "-05:00"),  # nor a long one
+        ("zzzz", AFTERNOON.astimezone(ZoneInfo("Etc/GMT+5")), "-05:00"),  # a zone without a long name
         # literal text
         ("yyyy-MM-dd", AFTERNOON, "2026-03-07"),
         ("yyyyMMdd", AFTERNOON, "20260307"),
@@ -168,7 +168,7 @@ def written(pattern: str, moment: datetime) -> str:
     ],
 )
 def test_letters(pattern: str, moment: datetime, expected: str) -> None:
-    assert written(pattern, moment) == expected
+    assert formatted(pattern, moment) == expected
 
 
 @pytest.mark.parametrize(
@@ -184,36 +184,36 @@ def test_letters(pattern: str, moment: datetime, expected: str) -> None:
     ],
 )
 def test_full_zone_names(zone: str, winter: str, summer: str) -> None:
-    assert written("zzzz", datetime(2026, 1, 31, tzinfo=ZoneInfo(zone))) == winter
-    assert written("zzzz", datetime(2026, 7, 31, tzinfo=ZoneInfo(zone))) == summer
+    assert formatted("zzzz", datetime(2026, 1, 31, tzinfo=ZoneInfo(zone))) == winter
+    assert formatted("zzzz", datetime(2026, 7, 31, tzinfo=ZoneInfo(zone))) == summer
 
 
-def test_southern_summer_is_in_january() -> None:
-    assert written("zzzz", datetime(2026, 1, 31, tzinfo=ZoneInfo("Australia/Sydney"))) == (
+def test_southern_hemisphere_has_daylight_time_in_january() -> None:
+    assert formatted("zzzz", datetime(2026, 1, 31, tzinfo=ZoneInfo("Australia/Sydney"))) == (
         "Australian Eastern Daylight Time"
     )
 
 
 @pytest.mark.parametrize("letter", "AbBcfFgiIjJlLnNoOpPqQrRtTuUvVWX")
-def test_an_unknown_letter_is_named(letter: str) -> None:
+def test_an_unknown_letter_is_reported(letter: str) -> None:
     with pytest.raises(ConfigurationError, match=rf'the letter "{letter}" \(its character 6\)'):
         JodaPattern.parse(f"yyyy-{letter}{letter}")
 
 
 @pytest.mark.parametrize(("pattern", "where"), [("'", 1), ("yyyy'T", 5), ("'a''b", 1), ("yyyy'T'HH'", 10)])
-def test_a_quote_that_is_never_closed(pattern: str, where: int) -> None:
+def test_an_unclosed_quote_is_reported(pattern: str, where: int) -> None:
     with pytest.raises(ConfigurationError, match=f"the quote at its character {where} is never closed"):
         JodaPattern.parse(pattern)
 
 
-def test_an_empty_pattern() -> None:
+def test_an_empty_pattern_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="the format is empty"):
         JodaPattern.parse("")
 
 
 @settings(deadline=None)
 @given(st.text())
-def test_any_text_is_understood_or_refused(text: str) -> None:
+def test_any_text_is_parsed_or_refused(text: str) -> None:
     try:
         pattern = JodaPattern.parse(text)
     except ConfigurationError:
@@ -223,5 +223,5 @@ def test_any_text_is_understood_or_refused(text: str) -> None:
 
 @settings(deadline=None)
 @given(st.text(alphabet="'abTyd- ", max_size=12))
-def test_quoted_text_comes_out_as_it_is(text: str) -> None:
-    assert written("'" + text.replace("'", "''") + "x'", AFTERNOON) == text + "x"
+def test_quoted_text_is_copied_unchanged(text: str) -> None:
+    assert formatted("'" + text.replace("'", "''") + "x'", AFTERNOON) == text + "x"

@@ -62,25 +62,25 @@ def rendered(template: str, values: NameValues = SCHEDULED) -> str:
         ("{{now|format:\"'|'yyyy\"}}", "|2026"),
     ],
 )
-def test_names(template: str, expected: str) -> None:
+def test_renders_names(template: str, expected: str) -> None:
     assert rendered(template) == expected
 
 
 @pytest.mark.parametrize(
     ("now", "zone", "expected"),
     [
-        # 23 and 25 hours long days: the clock on the wall says the same, a day later
+        # days of 23 and 25 hours: the same wall-clock time a day later
         (datetime(2026, 3, 7, 18, 0, tzinfo=UTC), "America/Los_Angeles", "2026-03-08 10:00 -0700"),
         (datetime(2026, 10, 31, 17, 0, tzinfo=UTC), "America/Los_Angeles", "2026-11-01 10:00 -0800"),
-        # half past midnight must not fall back to the same day
+        # 00:30 must not fall back to the same day
         (datetime(2026, 11, 1, 7, 30, tzinfo=UTC), "America/Los_Angeles", "2026-11-02 00:30 -0800"),
-        # half past two does not exist on the next day
+        # 02:30 does not exist on the next day
         (datetime(2026, 3, 7, 10, 30, tzinfo=UTC), "America/Los_Angeles", "2026-03-08 03:30 -0700"),
-        # half past one exists twice on the next day: the first
+        # 01:30 occurs twice on the next day: the first one counts
         (datetime(2026, 10, 31, 8, 30, tzinfo=UTC), "America/Los_Angeles", "2026-11-01 01:30 -0700"),
-        # a change of the clock at midnight
+        # a clock change at midnight
         (datetime(2026, 9, 5, 4, 30, tzinfo=UTC), "America/Santiago", "2026-09-06 01:30 -0300"),
-        # the end of a leap February, the end of a year
+        # the end of February in a leap year, the end of a year
         (datetime(2028, 2, 28, 12, 0, tzinfo=UTC), "UTC", "2028-02-29 12:00 +0000"),
         (datetime(2026, 12, 31, 20, 0, tzinfo=UTC), "Asia/Tokyo", "2027-01-02 05:00 +0900"),
     ],
@@ -98,12 +98,12 @@ def test_next_day_is_a_calendar_day(now: datetime, zone: str, expected: str) -> 
         pendulum.instance(NOW).in_timezone("America/New_York"),
     ],
 )
-def test_dates_are_utc_whatever_zone_they_came_in(now: datetime) -> None:
+def test_dates_are_converted_to_utc(now: datetime) -> None:
     values = NameValues(now=now, orchestration="o", run_id="r")
     assert rendered("{{now|next_day|format:'yyyy-MM-dd HH:mm ZZZ'}}", values) == "2026-11-24 04:05 UTC"
 
 
-def test_a_date_without_a_zone_is_a_mistake_of_the_program() -> None:
+def test_a_date_without_a_zone_raises_value_error() -> None:
     with pytest.raises(ValueError, match="logical_date has no time zone"):
         NameValues(now=NOW, logical_date=NOW.replace(tzinfo=None), orchestration="o", run_id="r")
 
@@ -119,7 +119,7 @@ def test_a_date_without_a_zone_is_a_mistake_of_the_program() -> None:
         ("{{now|fromat:'yyyy'}}", 7, "unknown filter \"fromat\" .*Did you mean 'format'"),
         ("{{now|nextday}}", 7, "Did you mean 'next_day'"),
         ("{{now|upper}}", 7, r"known: format:'yyyy-MM-dd', local:'America/Los_Angeles', next_day\)"),
-        # Amperity's own misprints
+        # misprints as in Amperity's own examples
         ("{{now|format'yyyy-MM-dd'}}.csv", 13, "colon after format is missing; write format:'yyyy-MM-dd'"),
         (
             "{{now|local'America/New_York'|format'yyyy'}}",
@@ -145,7 +145,7 @@ def test_a_date_without_a_zone_is_a_mistake_of_the_program() -> None:
         ("{{now|local:'America'}}", 13, "no time zone is named 'America'"),
         ("{{now|local:''}}", 13, "no time zone is named ''"),
         ("{{now|local:'../../etc/passwd'}}", 13, "no time zone is named"),
-        # kinds
+        # filters on values of the wrong kind
         ("{{run_id|format:'yyyy'}}", 10, '"format" works on dates'),
         ("{{orchestration|local:'UTC'}}", 17, "orchestration is not one"),
         ("{{now|format:'yyyy'|next_day}}", 21, '"next_day" comes too late'),
@@ -165,7 +165,7 @@ def test_a_date_without_a_zone_is_a_mistake_of_the_program() -> None:
         ("{% now %}", 1, 'a single "{"'),
     ],
 )
-def test_mistakes_are_named(template: str, position: int, problem: str) -> None:
+def test_mistakes_are_reported_with_their_position(template: str, position: int, problem: str) -> None:
     with pytest.raises(ConfigurationError, match=rf"(?s)^character {position} of the template .*{problem}"):
         FilenameTemplate.parse(template)
 
@@ -181,13 +181,13 @@ def test_mistakes_are_named(template: str, position: int, problem: str) -> None:
         ("file_number", "use now"),
     ],
 )
-def test_a_missing_value_names_another(token: str, instead: str) -> None:
+def test_a_missing_value_suggests_another(token: str, instead: str) -> None:
     template = FilenameTemplate.parse(f"a_{{{{{token}}}}}.csv", allow_file_number=True)
     with pytest.raises(ConfigurationError, match=f"^character 3 of .* this run has no {token}; .*{instead}$"):
         template.render(BY_HAND)
 
 
-def test_the_tokens_of_a_template_are_known() -> None:
+def test_a_template_lists_its_tokens() -> None:
     template = FilenameTemplate.parse("{{now}}/{{now|next_day}}/{{file_number}}.csv", allow_file_number=True)
     assert template.tokens == {"now", "file_number"}
 
@@ -235,19 +235,19 @@ def test_good_names_pass(name: str) -> None:
     assert rendered(name) == name
 
 
-def test_a_text_value_makes_no_folders() -> None:
+def test_a_text_value_cannot_create_folders() -> None:
     values = NameValues(now=NOW, orchestration="o", run_id="r", campaign_name="../../etc/a\\b")
     assert rendered("in/x{{campaign_name}}.csv", values) == "in/x.._.._etc_a_b.csv"
 
 
 @pytest.mark.parametrize("name", ["..", ".", "", "a\nb", ".hidden"])
-def test_a_text_value_that_spoils_the_name_is_refused(name: str) -> None:
+def test_a_text_value_that_makes_a_bad_name_is_refused(name: str) -> None:
     template = FilenameTemplate.parse("in/{{campaign_name}}")
     with pytest.raises(ConfigurationError, match="makes a bad name"):
         template.render(NameValues(now=NOW, orchestration="o", run_id="r", campaign_name=name))
 
 
-def test_refusals_fit_one_line() -> None:
+def test_errors_are_one_printable_line() -> None:
     with pytest.raises(ConfigurationError) as refusal:
         FilenameTemplate.parse("a\n{{\r\n\ud800}}")
     assert str(refusal.value).isprintable()
@@ -265,7 +265,7 @@ dates = st.datetimes(datetime(1900, 1, 1), datetime(2200, 1, 1), timezones=st.ju
 
 @settings(deadline=None)
 @given(templates, st.booleans(), st.text(), dates)
-def test_any_template_gives_a_name_below_the_folder_or_is_refused(
+def test_any_template_renders_a_name_below_the_folder_or_is_refused(
     template: str, allow: bool, text: str, moment: datetime
 ) -> None:
     values = NameValues(now=moment, orchestration=text, run_id=text, campaign_name=text, group_name=text, file_number=7)
@@ -285,7 +285,7 @@ def test_any_template_gives_a_name_below_the_folder_or_is_refused(
 
 @settings(deadline=None)
 @given(st.text(), st.text())
-def test_text_values_never_escape(campaign: str, group: str) -> None:
+def test_text_values_never_leave_their_folder(campaign: str, group: str) -> None:
     values = NameValues(now=NOW, orchestration="o", run_id="r", campaign_name=campaign, group_name=group)
     try:
         name = rendered("top/{{campaign_name}}/{{group_name}}.csv", values)

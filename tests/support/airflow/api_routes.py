@@ -1,4 +1,4 @@
-"""Prints, as JSON, every route of the API server of this environment, and its methods."""
+"""Print every route of this environment's API server and its methods, as JSON."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute, Mount
 
-ASIDE = {"HEAD", "OPTIONS"}
+IGNORED = {"HEAD", "OPTIONS"}
 
 
 def main() -> None:
@@ -20,15 +20,15 @@ def main() -> None:
     manager: Any = get_auth_manager()
     found = {*walk(app.routes, "")}
     for rule in manager.flask_app.url_map.iter_rules():
-        found |= {(method, f"/auth{rule.rule}") for method in rule.methods - ASIDE}
+        found |= {(method, f"/auth{rule.rule}") for method in rule.methods - IGNORED}
     print(json.dumps(sorted(found)))
 
 
 def walk(routes: Iterable[BaseRoute], prefix: str) -> Iterator[tuple[str, str]]:
-    """List the routes of an app and of those that are mounted in it."""
+    """Yield the routes of an app and of the apps mounted in it."""
     for route in routes:
         if isinstance(route, APIRoute):
-            yield from ((method, prefix + route.path) for method in route.methods - ASIDE)
+            yield from ((method, prefix + route.path) for method in route.methods - IGNORED)
         elif isinstance(route, Mount):
             yield from walk(getattr(route.app, "routes", []), prefix + route.path)
 

@@ -1,4 +1,4 @@
-"""What the deliveries of the tests send, and how."""
+"""The rows, query and settings of the deliveries in tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An auth manager of the kind that a house writes for itself: some users may read some DAGs only."""
+"""A custom auth manager, as a company might write it: some users may read only one DAG."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleA
 
 
 class OneDagAuthManager(SimpleAuthManager):
-    """Airflow's simple one, but who is called ``reads_<dag_id>`` may read that DAG and no other."""
+    """Airflow's simple auth manager, but a user named ``reads_<dag_id>`` may read only that DAG."""
 
     def is_authorized_dag(
         self,
@@ -19,7 +19,7 @@ class OneDagAuthManager(SimpleAuthManager):
         access_entity: DagAccessEntity | None = None,
         details: DagDetails | None = None,
     ) -> bool:
-        """Refuse the other DAGs, be they there or not."""
+        """Refuse the other DAGs, whether they exist or not."""
         only = user.get_name().partition("reads_")[2]
         refused = only and details and details.id not in (None, only)
         return not refused and super().is_authorized_dag(

@@ -1,4 +1,4 @@
-"""What the tests of the deliveries page and its API share: its addresses, who looks, and what there is to see."""
+"""Helpers for the tests of the deliveries page and its API: paths, users who are logged in, and deliveries."""
 
 from __future__ import annotations
 
@@ -27,5 +27,5 @@ def deliver(project: Project, name: str, **more: Any) -> Any:
     return project.run(name, run_conf={"reason": "asked for by Ann"})
 
 
-def described(user: TestClient, run: Any) -> Any:
+def fetch_delivery(user: TestClient, run: Any) -> Any:
     return user.get("/persado/api/delivery", params={"dag_id": run.dag_id, "run_id": run.run_id}).json()

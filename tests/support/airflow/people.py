@@ -1,4 +1,4 @@
-"""People in front of the browser: the windows of each user, and what they do again and again."""
+"""The browser windows of each user, and the steps that several tests share."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from playwright.sync_api import Browser, BrowserContext, FrameLocator, Locator, 
 from demo.start import Demo
 
 PATIENCE = 60_000
-"""Milliseconds to wait for anything; the machine may be busy."""
+"""Time-out in milliseconds; long, because the machine may be busy."""
 
 LONG = "customers_of_one_state_for_the_newsletter_of_the_brand_team_with_the_name_that_somebody_gave_it_once"
 """An orchestration that always fails: it has too few rows."""
 
 
 class People:
-    """The users, each logged in once, and the hosts that their browsers have asked."""
+    """The users, each logged in once, and the hosts that their browsers have contacted."""
 
     def __init__(self, demo: Demo, browser: Browser) -> None:
         self.url, self._passwords, self._browser = demo.home.url, demo.home.passwords, browser
@@ -26,7 +26,7 @@ class People:
         self.hosts: set[str] = set()
 
     def page(self, user: str, *, theme: str = "light", width: int = 1600) -> Page:
-        """Give a new window of a user, with Airflow's theme chosen."""
+        """Return a new window of a user, with a theme of Airflow."""
         if (user, theme, width) not in self._contexts:
             self._contexts[user, theme, width] = self._context(user, theme, width)
         page = self._contexts[user, theme, width].new_page()
@@ -50,10 +50,10 @@ class People:
         )
         context.set_default_timeout(PATIENCE)
         context.add_init_script(f"localStorage.setItem('theme', '{theme}')")
-        context.on("request", lambda request: self._note(request.url))
+        context.on("request", lambda request: self._record_host(request.url))
         return context
 
-    def _note(self, url: str) -> None:
+    def _record_host(self, url: str) -> None:
         if urlsplit(url).scheme not in ("data", "blob"):
             self.hosts.add(urlsplit(url).netloc)
 
@@ -63,7 +63,7 @@ def state_of(demo: Demo, dag_id: str, run_id: str) -> str:
 
 
 def deliveries(page: Page, path: str = "") -> FrameLocator:
-    """Open the page in Airflow's navigation."""
+    """Open the deliveries page inside Airflow's UI."""
     page.goto(f"/plugin/persado-deliveries{path}")
     return page.frame_locator("iframe[title='Persado deliveries']")
 

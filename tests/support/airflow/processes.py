@@ -1,4 +1,4 @@
-"""A real Airflow for tests: API server, DAG processor and scheduler, each a process of its own."""
+"""A real Airflow for tests: API server, DAG processor and scheduler, each in its own process."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PATIENCE = 300.0
 
 @dataclass
 class Airflow:
-    """The processes, and what tests ask them for."""
+    """The running processes, and the calls that tests make."""
 
     api: AirflowAPI
     logs: Path
@@ -50,17 +50,17 @@ class Airflow:
     def runs(self, dag_id: str) -> list[Mapping[str, Any]]:
         return list(self.api._get(f"/api/v2/dags/{dag_id}/dagRuns")["dag_runs"])
 
-    def until(self, what: str, true: Callable[[], Any]) -> Any:
-        """Wait until something is true; give what it gives."""
+    def until(self, what: str, condition: Callable[[], Any]) -> Any:
+        """Wait until a condition returns something true, and return that."""
         deadline = time.monotonic() + PATIENCE
-        while not (given := true()):
+        while not (result := condition()):
             self.processes.check()
             assert time.monotonic() < deadline, what
             time.sleep(0.2)
-        return given
+        return result
 
     def ended(self, dag_id: str, count: int = 1) -> list[Mapping[str, Any]]:
-        """Wait until a DAG has so many runs and all have ended well; give them."""
+        """Wait until a DAG has at least ``count`` successful runs; return all its runs."""
 
         def all_ended() -> list[Mapping[str, Any]]:
             runs = self.runs(dag_id)
@@ -79,12 +79,12 @@ def airflow_processes(
     folder: Path, database: Path, options: Mapping[str, str], *, scheduler: bool = True
 ) -> Iterator[Airflow]:
     """
-    Start Airflow; end it at the end of the block.
+    Run Airflow for the length of the block.
 
-    :param folder: where ``dags`` and ``persado`` (the configuration) are, and where all that Airflow writes goes
-    :param database: an empty database of Airflow
-    :param options: the environment on top of what the demo's Airflow has
-    :param scheduler: whether a scheduler is wanted from the beginning
+    :param folder: contains ``dags`` and ``persado`` (the configuration); Airflow writes all its files here
+    :param database: an empty Airflow database, which is copied
+    :param options: environment variables on top of those of the demo's Airflow
+    :param scheduler: whether to start a scheduler
     """
     for name in ("home", "logs"):
         (folder / name).mkdir()
@@ -112,7 +112,7 @@ def _api(home: AirflowHome) -> AirflowAPI:
 
 
 def _configure(home: AirflowHome, folder: Path, database: Path) -> None:
-    """Write what the demo's Airflow has too, but for the users, which are Airflow's own simple ones."""
+    """Write the configuration of the demo's Airflow, but with Airflow's simple auth manager."""
     values = {
         "root": folder,
         "home": home.path,

@@ -1,4 +1,4 @@
-"""Real DAG runs in the test process, of orchestrations that a test describes."""
+"""Real DAG runs in the test process, for orchestrations that a test describes."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from persado.settings import Configuration, load
 @pytest.fixture(scope="session")
 def airflow_database() -> Path:
     """
-    Make the tables of the tests' own Airflow, once; give a copy with nothing in them.
+    Create the database of the tests' Airflow once, and return a copy with empty tables.
 
-    Nothing in this process may open the file itself: on its closing, POSIX lets go of the locks that SQLite holds on
-    it, and the next process that closes the database would remove its log under Airflow's open connections.
+    Nothing in this process may open the file directly: when it closes the file, POSIX releases the locks that SQLite
+    holds on it, and the next process that closes the database would remove its log under Airflow's open connections.
     """
     subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], check=True, capture_output=True)
     home = Path(os.environ["AIRFLOW_HOME"])
@@ -34,14 +34,14 @@ def airflow_database() -> Path:
 
 
 def database_dump() -> str:
-    """Give all that is in the tests' own Airflow's database, as SQL."""
+    """Return the contents of the tests' Airflow database as SQL."""
     with closing(sqlite3.connect(Path(os.environ["AIRFLOW_HOME"]) / "airflow.db")) as database:
         return "\n".join(database.iterdump())
 
 
 @pytest.fixture(scope="session")
 def pgp_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Make the receiver's key pair in a GnuPG home of its own."""
+    """Create the receiver's key pair in a separate GnuPG home."""
     home = tmp_path_factory.mktemp("gpg", numbered=True)
     home.chmod(0o700)
     gpg(home, "--quick-generate-key", "Receiver <receiver@example.com>", "future-default", "default", "1y")
@@ -50,7 +50,7 @@ def pgp_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def gpg(home: Path, *arguments: str | Path, data: bytes | None = None) -> bytes:
-    """Run gpg with a home and no pass phrase."""
+    """Run gpg with the given home and an empty pass phrase."""
     command: list[str | Path] = [
         "gpg",
         "--homedir",
@@ -69,8 +69,7 @@ class Project:
     """
     A configuration folder, a SQLite warehouse and a site, ready to run.
 
-    :param folder: where all of it lies
-    :param site: the site
+    :param folder: the folder of the configuration, the warehouse and the stage
     :param monkeypatch: sets the environment that Airflow reads
     """
 
@@ -90,7 +89,7 @@ class Project:
         self.connect()
 
     def connect(self, conn_type: str = "persado", **fields: Any) -> None:
-        """Set the site's connection, with other fields than the right ones."""
+        """Set the site's connection; ``fields`` replace the correct values."""
         site = self.site.site()
         extra = {"host_key": site.host_key, "connect_timeout": 3, "channel_timeout": 5, **fields.pop("extra", {})}
         right = {"host": site.host, "port": site.port, "login": site.login, "password": site.password}
@@ -121,16 +120,15 @@ class Project:
         self.write(f"queries/{name}.sql", query)
 
     def write(self, path: str, text: str) -> None:
-        """Write a file of the configuration."""
+        """Write a configuration file."""
         (self.config / path).parent.mkdir(parents=True, exist_ok=True)
         (self.config / path).write_text(text)
 
     def load(self) -> Configuration:
-        """Load the configuration."""
         return load(self.config)
 
     def run(self, name: str, **arguments: Any) -> Any:
-        """Run an orchestration as `airflow dags test` does; give the DAG run."""
+        """Run an orchestration as `airflow dags test` does; return the DAG run."""
         from persado.dag.factory import make_dag
 
         configuration = self.load()
@@ -138,7 +136,7 @@ class Project:
         return make_dag(configuration.deliveries[name]).test(**arguments)
 
     def clear(self, name: str, run: Any, *task_ids: str) -> dict[str, str]:
-        """Clear tasks of a run that has ended, let them run again one after the other, and give how they ended."""
+        """Clear tasks of a finished run and run them in order until one does not succeed; return their states."""
         from airflow.models.taskinstance import clear_task_instances
         from airflow.sdk.definitions.dag import _run_task
         from airflow.utils.session import create_session
@@ -160,14 +158,14 @@ class Project:
         return ended
 
     def arrived(self) -> dict[str, bytes]:
-        """Give what is in the site's inbox."""
+        """Return the files in the site's inbox."""
         files = (path for path in self.inbox.rglob("*") if path.is_file())
         return {path.relative_to(self.inbox).as_posix(): path.read_bytes() for path in sorted(files)}
 
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, airflow_database: None) -> Iterator[Project]:
-    """Give a project with a site that runs."""
+    """Yield a project with a running site."""
     folder = tmp_path / "site"
     folder.mkdir()
     with SftpServer(folder) as site:
@@ -177,13 +175,13 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, airflow_database: N
 
 
 def task_states(run: Any) -> dict[str, str]:
-    """Give how each task of a run ended, in the order in which they began."""
+    """Return the state of each task of a run, in the order in which the tasks began."""
     tasks = sorted(run.get_task_instances(), key=lambda task: str(task.start_date))
     return {task.task_id: str(task.state) for task in tasks}
 
 
 def event_extra(name: str) -> dict[str, Any]:
-    """Give what the newest event of a delivery's asset carries."""
+    """Return the extra of the newest event of a delivery's asset; empty without an event."""
     from airflow.models.asset import AssetEvent, AssetModel
     from airflow.utils.session import create_session
     from sqlalchemy import select
@@ -198,11 +196,11 @@ def event_extra(name: str) -> dict[str, Any]:
 
 
 def run_dag(dag: Any, **arguments: Any) -> Any:
-    """Run a DAG that no file holds, as `airflow dags test` runs one of a file; give the DAG run."""
+    """Run a DAG that is in no file, as `airflow dags test` runs one from a file; return the DAG run."""
     from airflow.dag_processing.bundles.manager import DagBundlesManager
     from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
 
-    DagBundlesManager().sync_bundles_to_db()  # type: ignore[no-untyped-call]  # Airflow's has no types
+    DagBundlesManager().sync_bundles_to_db()  # type: ignore[no-untyped-call]  # has no types
     bag = DagBag(dag_folder=os.devnull)
     bag.bag_dag(dag)
     sync_bag_to_db(bag, "dags-folder", None)

@@ -1,4 +1,4 @@
-"""A real Airflow with users, as the demo starts it, on a project that a test describes."""
+"""A real Airflow with users, as the demo starts it, for a project that a test describes."""
 
 from __future__ import annotations
 
@@ -30,9 +30,7 @@ class AirflowServer:
     """
     A running Airflow.
 
-    :param home: its home
-    :param processes: its processes
-    :param admin: the API, as the administrator
+    :param admin: the API client of the administrator
     """
 
     home: AirflowHome
@@ -40,7 +38,7 @@ class AirflowServer:
     admin: AirflowAPI
 
     def client(self, user: str, password: str | None = None) -> httpx.Client:
-        """Give a client that is logged in; the user `anonymous` is not."""
+        """Return a client of a user who is logged in; `anonymous` is not."""
         client = http_client(self.home.url)
         if user != "anonymous":
             known = password or self.home.passwords[user]
@@ -48,12 +46,12 @@ class AirflowServer:
             client.headers["Authorization"] = f"Bearer {answer.raise_for_status().json()['access_token']}"
         return client
 
-    def wait_until(self, what: str, true: Callable[[], bool]) -> None:
-        """Wait for something, as long as Airflow runs."""
-        self.processes.wait_for(what, true, PATIENCE)
+    def wait_until(self, what: str, condition: Callable[[], bool]) -> None:
+        """Wait until a condition is true; fail if a process of Airflow ends."""
+        self.processes.wait_for(what, condition, PATIENCE)
 
     def ended(self, dag_id: str, run_id: str) -> dict[str, str]:
-        """Wait for a run's end; give how the run and each of its tasks ended."""
+        """Wait until a run ends; return its state and those of its tasks."""
         states: dict[str, str] = {}
 
         def over() -> bool:
@@ -71,12 +69,12 @@ def airflow_server(
     folder: Path, config: Path, connections: list[dict[str, Any]], dag_files: Mapping[str, str]
 ) -> Iterator[AirflowServer]:
     """
-    Start an Airflow for the length of a block.
+    Run an Airflow for the length of the block.
 
-    :param folder: where everything of it lies
+    :param folder: where it stores all its files
     :param config: the folder of destinations, data templates and orchestrations
-    :param connections: as `airflow_settings.yaml` has them
-    :param dag_files: name and text of DAG files beside the project's own
+    :param connections: as in `airflow_settings.yaml`
+    :param dag_files: name and text of additional DAG files
     """
     layout = Layout(folder / "project")
     (layout.root / "dags").mkdir(parents=True)
@@ -87,7 +85,7 @@ def airflow_server(
     for name, text in dag_files.items():
         (layout.root / "dags" / name).write_text(text)
     layout.make_folders()
-    if HERE.cache.is_dir():  # an empty database takes half a minute to make
+    if HERE.cache.is_dir():  # it takes half a minute to create an empty database
         shutil.copytree(HERE.cache, layout.cache, dirs_exist_ok=True)
     settings = Airflow.model_validate({"connections": connections})
     with components(layout.logs, layout.root) as processes:

@@ -1,4 +1,4 @@
-"""A whole Airflow as `make up` starts it, in a folder of its own, and a browser in front of it."""
+"""A complete Airflow as `make up` starts it, in a separate folder, and a browser."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ OPTIONS = [
 
 
 def make_checkout(folder: Path) -> Path:
-    """Make a checkout to run from: this one's code, and a configuration of its own."""
+    """Create a checkout to run from, with links to this one's code and a copy of the configuration."""
     folder.mkdir()
     for name in ("dags", "plugins", "demo", "requirements.lock", "airflow_settings.yaml"):
         (folder / name).symlink_to(REPO / name)
     shutil.copytree(REPO / "include", folder / "include")
-    # An empty database takes long to make and is the same for all.
+    # Share the cached empty database, which takes long to create.
     for path in (REPO / ".demo", REPO / ".demo" / "cache", folder / ".demo"):
         path.mkdir(mode=0o700, exist_ok=True)
     (folder / ".demo" / "cache").symlink_to(REPO / ".demo" / "cache")
@@ -47,7 +47,7 @@ def airflow_up(checkout: Path) -> Iterator[Demo]:
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """Start Debian's browser without a window."""
+    """Start Debian's Chromium without a window."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
         yield browser

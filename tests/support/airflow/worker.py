@@ -1,4 +1,4 @@
-"""A worker process that can be killed: forked from a process that has everything loaded, so that it costs little."""
+"""A worker process that can be killed; it starts fast because it is forked from a process with all imports."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _CONTEXT.set_forkserver_preload(
 
 @pytest.fixture(scope="session")
 def spawner() -> None:
-    """Start the process that workers are forked from; it lives as long as the tests do."""
+    """Start the process that workers are forked from; it runs until the tests end."""
     worker = Worker(time.monotonic)
     assert worker.outcome().error is None
 
@@ -41,9 +41,9 @@ class Outcome(NamedTuple):
     """
     How a worker ended.
 
-    :param error: what it failed with; None if it did not
+    :param error: the error it failed with, if any
     :param killed: whether it was killed
-    :param grown: by how many bytes its memory grew at most
+    :param grown: growth of its peak memory, in bytes
     """
 
     error: PersadoError | None
@@ -53,9 +53,9 @@ class Outcome(NamedTuple):
 
 class Worker:
     """
-    The process.
+    Run a function in a process that can be killed.
 
-    :param work: what it does
+    :param work: the function
     """
 
     def __init__(self, work: Callable[[], object]) -> None:
@@ -67,17 +67,17 @@ class Worker:
         self._descriptor = os.pidfd_open(self._process.pid)
         self._started.set()
         theirs.close()
-        self._receiver.send("begin")  # not before: it could be gone by then
+        self._receiver.send("begin")  # only now: it must not end before its descriptor is open
 
     def kill(self) -> None:
-        """Send it SIGKILL, and return when it is gone."""
+        """Send SIGKILL and wait until the process has ended."""
         self._started.wait(60)
         with self._killing:
             signal.pidfd_send_signal(self._descriptor, signal.SIGKILL)
             select.select([self._descriptor], [], [], 60)
 
     def outcome(self) -> Outcome:
-        """Wait for its end."""
+        """Wait until the process ends, and return how it ended."""
         try:
             error, grown = self._receiver.recv()
         except (EOFError, ConnectionResetError):

@@ -1,4 +1,4 @@
-"""An Airflow with users of each kind, with orchestrations that some of them may send, and with runs in it."""
+"""An Airflow with users of each kind, orchestrations that some of them may send, and runs."""
 
 import re
 import time
@@ -52,7 +52,7 @@ CONFIG: dict[str, dict[str, Any]] = {
 RUN = {"logical_date": None}
 
 MORE_USERS = {"plain": ["User"], "boss": ["Admin", "Restricted PII"]}
-"""Users beside those of the demo, and their roles."""
+"""Users in addition to those of the demo, and their roles."""
 
 
 def new_user(name: str, *roles: str) -> dict[str, Any]:
@@ -67,7 +67,7 @@ def new_user(name: str, *roles: str) -> dict[str, Any]:
 
 
 class World:
-    """An Airflow with runs in it, and what the tests need to know about them."""
+    """A running Airflow, and what the access tests need to know about it."""
 
     def __init__(self, server: AirflowServer, site: SftpServer, config: Path, routes: list[tuple[str, str]]) -> None:
         self.server = server
@@ -79,14 +79,14 @@ class World:
         self.config = config
 
     def client(self, user: str) -> httpx.Client:
-        """Give the client of a user, logged in once."""
+        """Return the client of a user, who is logged in once."""
         if user not in self.clients:
             password = f"{user}'s password" if user in MORE_USERS else None
             self.clients[user] = self.server.client(user, password)
         return self.clients[user]
 
     def ask(self, user: str, method: str, path: str, **what: Any) -> httpx.Response:
-        """Send a request; again where SQLite was busy."""
+        """Send a request; repeat it after status 500, because SQLite may be busy."""
         answer = self.client(user).request(method, path, **what)
         for _ in range(5):
             if answer.status_code != 500:
@@ -96,30 +96,30 @@ class World:
         return answer
 
     def describe(self, name: str, content: dict[str, Any]) -> None:
-        """Write a file of the configuration; not in place, for Airflow reads it at any time."""
+        """Write a configuration file; replace it atomically, because Airflow may read it at any time."""
         new = self.config.parent / "new.yaml"
         new.write_text(yaml.safe_dump(content))
         new.replace(self.config / f"{name}.yaml")
 
     def get(self, path: str, **query: Any) -> Any:
-        """Read something as the administrator."""
+        """Fetch something as the administrator."""
         return self.admin.get(path, params=query).raise_for_status().json()
 
     def run_of(self, dag_id: str) -> str:
-        """Give the id of a DAG's first run; empty where it has none."""
+        """Return the id of a DAG's first run, or `manual__none` without a run."""
         runs = self.get(f"/api/v2/dags/{dag_id}/dagRuns")["dag_runs"]
         return str(runs[0]["dag_run_id"]) if runs else "manual__none"
 
     def has_run(self, dag_id: str) -> bool:
-        """Tell whether a DAG has a run."""
+        """Return whether a DAG has a run."""
         return bool(self.get(f"/api/v2/dags/{dag_id}/dagRuns")["dag_runs"])
 
     def asset(self, uri: str) -> int:
-        """Give the id of an asset."""
+        """Return the id of an asset."""
         return int(self.get("/api/v2/assets", uri_pattern=uri)["assets"][0]["id"])
 
     def state(self) -> dict[str, Any]:
-        """Take stock of everything that a route might change."""
+        """Return everything that a route might change."""
         runs = self.get("/api/v2/dags/~/dagRuns", limit=100)["dag_runs"]
         tasks = self.get("/api/v2/dags/~/dagRuns/~/taskInstances", limit=500)["task_instances"]
         return {
@@ -139,7 +139,7 @@ class World:
         }
 
     def filler(self, dag_id: str) -> Callable[[str], str]:
-        """Give a function that fills in a route's path."""
+        """Return a function that fills in the parameters of a route's path."""
         values = {
             "dag_id": dag_id,
             "dag_run_id": quote(self.run_of(dag_id), safe=""),

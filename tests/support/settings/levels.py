@@ -1,4 +1,4 @@
-"""One orchestration with the levels above it, to which a test adds."""
+"""One orchestration and the levels above it; a test appends to the files."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,7 +19,7 @@ settings: {filename_template: segment.csv}
 
 
 def delivery(folder: Path, additions: Mapping[str, str] | None = None, name: str = "weekly") -> Delivery:
-    """Load LEVELS with more at the end of some files."""
+    """Load LEVELS with text appended to some files."""
     for file, content in {**dict.fromkeys(additions or {}, ""), **LEVELS}.items():
         path = folder / file
         path.parent.mkdir(parents=True, exist_ok=True)

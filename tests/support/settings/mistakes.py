@@ -1,4 +1,4 @@
-"""A small folder of configuration that is right, in which the tests make one thing wrong."""
+"""A small valid configuration, into which each test puts one mistake."""
 
 import re
 from collections.abc import Mapping
@@ -54,7 +54,7 @@ params:
   since: {type: string, default: "2026-01-01"}
 start_date: 2026-01-01
 """,
-    # A neighbour that shares nothing with the rest: no mistake elsewhere may hide it.
+    # Shares nothing with the other files, so no mistake in them may affect it.
     "destinations/elsewhere.yaml": "connection: elsewhere\n",
     "data_templates/plain.yaml": "destination: elsewhere\n",
     "orchestrations/neighbour.yaml": """\
@@ -77,44 +77,43 @@ ORCHESTRATION = "orchestrations/weekly_segment.yaml"
 @dataclass(frozen=True)
 class Mistake:
     """
-    One mistake.
+    A mistake and the error expected for it.
 
-    :param file: the file that has it
-    :param old: what stands there when it is right; None: the whole file
-    :param new: what stands there instead
-    :param line: the line that the error gives
-    :param says: what the error says, beside the place
+    :param file: the file that contains it
+    :param old: the correct text that it replaces; None: the whole file
+    :param new: the wrong text
+    :param line: the line that the error names
+    :param texts: texts that the error contains besides the place
     """
 
     file: str
     old: str | None
     new: str
     line: int
-    says: tuple[str, ...]
+    texts: tuple[str, ...]
 
 
-def in_destination(old: str | None, new: str, line: int, *says: str) -> Mistake:
-    return Mistake(DESTINATION, old, new, line, says)
+def in_destination(old: str | None, new: str, line: int, *texts: str) -> Mistake:
+    return Mistake(DESTINATION, old, new, line, texts)
 
 
-def in_template(old: str | None, new: str, line: int, *says: str) -> Mistake:
-    return Mistake(TEMPLATE, old, new, line, says)
+def in_template(old: str | None, new: str, line: int, *texts: str) -> Mistake:
+    return Mistake(TEMPLATE, old, new, line, texts)
 
 
-def in_contract(old: str | None, new: str, line: int, *says: str) -> Mistake:
-    return Mistake(CONTRACT, old, new, line, says)
+def in_contract(old: str | None, new: str, line: int, *texts: str) -> Mistake:
+    return Mistake(CONTRACT, old, new, line, texts)
 
 
-def in_orchestration(old: str | None, new: str, line: int, *says: str) -> Mistake:
-    return Mistake(ORCHESTRATION, old, new, line, says)
+def in_orchestration(old: str | None, new: str, line: int, *texts: str) -> Mistake:
+    return Mistake(ORCHESTRATION, old, new, line, texts)
 
 
 def write_tree(folder: Path, changes: Mapping[str, str | bytes | None] | None = None) -> Path:
     """
-    Write the files.
+    Write FILES with changes, and return the folder.
 
-    :param folder: where to
-    :param changes: files with another content, or None for those to leave out
+    :param changes: other contents for some files; None leaves a file out
     """
     for name, content in {**FILES, **(changes or {})}.items():
         if content is None:
@@ -125,8 +124,8 @@ def write_tree(folder: Path, changes: Mapping[str, str | bytes | None] | None = 
     return folder
 
 
-def assert_told(mistake: Mistake, folder: Path) -> None:
-    """Make a mistake: it gives one line with file, line, what is wrong and how to mend it, and hides nothing."""
+def assert_reported(mistake: Mistake, folder: Path) -> None:
+    """Check that a mistake yields one error with file, line, problem and fix, and affects no other delivery."""
     right = FILES[mistake.file]
     assert mistake.old is None or right.count(mistake.old) == 1
     wrong = mistake.new if mistake.old is None else right.replace(mistake.old, mistake.new)
@@ -135,7 +134,7 @@ def assert_told(mistake: Mistake, folder: Path) -> None:
 
     (error,) = configuration.errors
     assert re.fullmatch(rf"{mistake.file}:{mistake.line}: .+[.?)]", str(error))
-    for text in mistake.says:
+    for text in mistake.texts:
         assert text in str(error)
     assert str(error).endswith(" (It stops weekly_segment.)") == (mistake.file != ORCHESTRATION)
     assert list(configuration.deliveries) == ["neighbour"]
