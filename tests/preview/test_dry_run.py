@@ -132,7 +132,7 @@ def test_trigger_form_has_own_and_shared_parameters(customers: Project) -> None:
 def test_names_of_shared_parameters_are_reserved(customers: Project, name: str) -> None:
     customers.describe("clash", "SELECT 1", settings=SETTINGS, params={name: {"type": "boolean", "default": True}})
     [error] = customers.load().errors
-    assert f"params.{name}: is a parameter that every orchestration has already" in str(error)
+    assert f"params.{name}: is a parameter that every orchestration already has" in str(error)
 
 
 @pytest.mark.parametrize("given", ["dryrun", "dry-run", "DRY_RUN"])
