@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 from support.airflow.server import airflow_server
-from support.airflow.world import CONFIG, MORE_USERS, RUN, SECRET, UNGATED, World, new_user
+from support.airflow.world import CONFIG, MORE_USERS, QUERIES, RUN, SECRET, UNGATED, World, new_user
 from support.paths import TESTS
 from support.sites.sftp_server import SftpServer
 
@@ -28,7 +28,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(yaml.safe_dump(content))
     (config / "queries").mkdir()
-    (config / "queries" / "people.sql").write_text(f"SELECT mail, loyalty FROM people WHERE mail = '{SECRET}'")
+    for name, query in QUERIES.items():
+        (config / "queries" / f"{name}.sql").write_text(query)
     with sqlite3.connect(folder / "warehouse.db") as warehouse:
         warehouse.execute("CREATE TABLE people AS SELECT ? AS mail, 7 AS loyalty", (SECRET,))
     (folder / "site").mkdir()

@@ -57,6 +57,28 @@ def test_a_parameter_cannot_change_the_query(world: World, text: str) -> None:
     assert (answer.status_code, "does not match" in answer.text) == (400, True)
 
 
+@pytest.mark.parametrize(
+    "levels",
+    [["x') UNION SELECT mail FROM people --"], [[" OR 1=1 OR "]], [{"x": " OR 1=1 OR "}], " OR 1=1 OR ", {"'": 1}],
+    ids=str,
+)
+def test_a_list_cannot_change_a_query(world: World, levels: Any) -> None:
+    run = {**RUN, "conf": {"levels": levels}}
+    answer = world.ask("restricted", "POST", "/api/v2/dags/listing/dagRuns", json=run)
+    assert (answer.status_code, "Invalid input for param levels" in answer.text) == (400, True)
+
+
+def test_a_list_may_be_given(world: World) -> None:
+    # In SQLite, 7 and '7' differ, so no row is found. A dry run accepts that.
+    run = {**RUN, "conf": {"levels": ["gold", "silver or bronze"], "dry_run": True}}
+    begun = world.ask("restricted", "POST", "/api/v2/dags/listing/dagRuns", json=run)
+    assert begun.status_code == 200
+    ended = world.server.ended("listing", begun.json()["dag_run_id"])
+    assert ended["extract"] in ("skipped", "failed")
+    log = world.get(f"/api/v2/dags/listing/dagRuns/{begun.json()['dag_run_id']}/taskInstances/extract/logs/1")
+    assert "Preview of listing" in str(log)
+
+
 def test_users_may_start_what_they_may_send(world: World, sent: dict[str, Any]) -> None:
     users, dag_ids = ("op", "business", "restricted", "plain"), ("wide", "pii", "plain", "closed")
     # Different moments, far in the future, so that no run begins.

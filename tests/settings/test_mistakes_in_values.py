@@ -136,7 +136,7 @@ MISTAKES = {
         ', default: "2026-01-01"', "", 13, "params.since: has no default", "Add a default"
     ),
     "schema elsewhere": in_orchestration(
-        "type: string", '"$ref": "https://example.com/a.json"', 13, "params.since", "cannot be used"
+        "type: string", '"$ref": "https://example.com/a.json"', 13, "params.since.$ref", "Move it there"
     ),
     "misspelt keyword": in_orchestration(
         "type: string", "tipe: string", 13, "params.since.tipe", "Did you mean 'type'?"

@@ -25,7 +25,7 @@ from persado.operators.gate import GATE, PersadoGateOperator
 from persado.operators.run_params import run_params
 from persado.operators.upstream import known_uri
 from persado.settings import Delivery, Scheduled, WhenChanged
-from persado.settings.models.params import guarded
+from persado.settings.param_guard import guarded
 
 RETRIES = 5
 """Number of retries after a transient error; :mod:`persado.retries` sets the pauses."""

@@ -19,6 +19,7 @@ from airflow.serialization.encoders import coerce_to_core_timetable
 
 from persado.dag.factory import make_dag
 from persado.errors import ConfigurationError
+from persado.operators.run_params import for_templates
 from persado.preview.dry_run import as_text, make_preview
 from persado.preview.rendering import cannot_render
 from persado.settings import Delivery
@@ -122,7 +123,7 @@ def _context(dag: DAG, task: Any, logical_date: datetime, values: Mapping[str, A
 
 
 def _render(task: Any, context: Context, delivery: Delivery) -> None:
-    environment = task.get_template_env()
+    environment, context = task.get_template_env(), for_templates(context)
     for field in task.template_fields:
         try:
             setattr(task, field, task.render_template(getattr(task, field), context, environment))

@@ -18,7 +18,7 @@ from persado.errors import RejectedError
 from persado.hooks import PersadoHook
 from persado.ledger.writer import Ledger
 from persado.operators.progress import Progress
-from persado.operators.run_params import refuse_misspelt
+from persado.operators.run_params import for_templates, refuse_misspelt
 from persado.operators.stage import PersadoStageOperator
 from persado.operators.task import new_delivery_id
 from persado.operators.upstream import skip_unless_changed
@@ -159,7 +159,7 @@ class PersadoExtractOperator(PersadoStageOperator):
     def render_template_fields(self, context: Context, jinja_env: Environment | None = None) -> None:
         """Render the query and the other fields; fail without retries if a template cannot be rendered."""
         try:
-            super().render_template_fields(context, jinja_env)
+            super().render_template_fields(for_templates(context), jinja_env)
         except TemplateError as error:
             problem = cannot_render(self._query_name, error)
         else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from airflow.sdk import Param
 
@@ -44,6 +44,18 @@ def run_params() -> dict[str, Param]:
             section=_SECTION,
         ),
     }
+
+
+def for_templates(context: Context) -> Context:
+    """
+    Return a copy of the context with only those parameters whose schema is checked.
+
+    Airflow adds every name that a run was given (``{"conf": {"any": "' OR 1=1"}}``) to ``params`` without a check.
+    ``reason`` is free text for people, not for queries.
+    """
+    checked = {*context["dag"].params, *context["task"].params} - {"reason"}
+    params = {name: value for name, value in context["params"].items() if name in checked}
+    return cast("Context", {**cast("dict[str, Any]", context), "params": params})
 
 
 def refuse_misspelt(context: Context) -> None:

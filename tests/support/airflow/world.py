@@ -47,6 +47,16 @@ CONFIG: dict[str, dict[str, Any]] = {
     "orchestrations/closed_after": {"data_template": "closed", "workflow": {"when_changed": ["persado://site/plain"]}},
     "orchestrations/changing": {"data_template": "changing"},
     "orchestrations/asking": {"data_template": "plain", "params": {"loyalty": {"type": "string", "default": "gold"}}},
+    "orchestrations/listing": {
+        "data_template": "plain",
+        "query": "some_people.sql",
+        "params": {"levels": {"type": "array", "default": ["gold"]}},
+    },
+}
+
+QUERIES = {
+    "people": f"SELECT mail, loyalty FROM people WHERE mail = '{SECRET}'",
+    "some_people": "SELECT loyalty FROM people WHERE loyalty IN ('{{ params.levels | join(\"','\") }}')",
 }
 
 RUN = {"logical_date": None}

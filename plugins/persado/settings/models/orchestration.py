@@ -94,11 +94,18 @@ class Orchestration(Strict):
     params: Params = Field(
         default_factory=dict,
         description=(
-            "Parameters of a run: name -> JSON Schema. They make up the trigger form. A text whose schema has no"
-            " `pattern`, `enum` or `const` may not contain quotes, `\\`, `;`, `--` or `/*`. Put it between quotes in"
-            " the query, so that it cannot change the query."
+            "Parameters of a run: name -> JSON Schema (2020-12). They make up the trigger form. Put a text between"
+            " quotes in the query, as in `'{{ params.state }}'`; the texts of a list too, as in"
+            " `IN ('{{ params.states | join(\"','\") }}')`. Then they cannot change the query: a text may not contain"
+            " quotes, `\\`, `;`, `--`, `/*`, `¥` or control characters, unless `pattern`, `enum` or `const` beside it"
+            " say otherwise. The same holds for texts in lists and mappings, described or not, and for their keys. A"
+            " list or mapping is accepted only where `type` asks for one, and only where no text or number is. A query"
+            " sees no parameter that is not listed here, and not `reason`."
         ),
-        examples=[{"since": {"type": "string", "format": "date", "default": "2026-01-01"}}],
+        examples=[
+            {"since": {"type": "string", "format": "date", "default": "2026-01-01"}},
+            {"states": {"type": "array", "items": {"type": "string"}, "default": ["TX"]}},
+        ],
     )
     owner: OneLine | None = Field(
         default=None, description="Who is responsible for it; the DAG's owner.", examples=["crm"]
