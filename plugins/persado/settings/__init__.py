@@ -11,8 +11,7 @@ from persado.settings.models.effective import Settings
 from persado.settings.models.file_settings import OrchestrationSettings, SettingsLayer
 from persado.settings.models.guards import ChangeGuard, RowGuards
 from persado.settings.models.orchestration import Orchestration
-from persado.settings.models.pgp_key import AirflowConnection, AirflowVariable
-from persado.settings.models.setting_values import Split
+from persado.settings.models.setting_values import AirflowConnection, AirflowVariable, Split
 from persado.settings.models.workflow import Scheduled, WhenChanged
 
 __all__ = [

@@ -14,7 +14,6 @@ from typing import Annotated
 from pydantic import Field
 
 from persado.settings.fields import AfterFormat, Strict, without_default
-from persado.settings.models.pgp_key import PublicKey, SigningKey
 from persado.settings.models.quirks import Quirks
 from persado.settings.models.setting_values import (
     CellText,
@@ -29,9 +28,11 @@ from persado.settings.models.setting_values import (
     IfExists,
     LineEnding,
     PartName,
+    PublicKeySource,
     QuoteMode,
     RemoteFolder,
     RowNumberName,
+    SigningKeySource,
     Split,
     SuccessFile,
     Verify,
@@ -154,7 +155,7 @@ class SettingsLayer(OrchestrationSettings):
         description="Always write zip files in Zip64 format. `false`: only if the size requires it.",
         examples=[True],
     )
-    pgp_public_key: AfterFormat[PublicKey | None] = Field(
+    pgp_public_key: AfterFormat[PublicKeySource | None] = Field(
         default=None,
         description=(
             "OpenPGP public key to encrypt the file for: a file in `keys/`, or an Airflow Variable or connection that"
@@ -173,7 +174,7 @@ class SettingsLayer(OrchestrationSettings):
     pgp_armor: AfterFormat[bool] = Field(
         default=False, description="Whether the encrypted file is ASCII-armored text.", examples=[True]
     )
-    pgp_signing_key: AfterFormat[SigningKey | None] = Field(
+    pgp_signing_key: AfterFormat[SigningKeySource | None] = Field(
         default=None,
         description=(
             "Your private key to sign the encrypted file with, in an Airflow Variable or connection. `null`: no"

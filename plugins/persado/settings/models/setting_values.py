@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
 from persado.errors import ConfigurationError
-from persado.settings.fields import Strict, mistake
+from persado.settings.fields import ConnectionId, Strict, VariableName, mistake
 from persado.settings.filenames.template import FilenameTemplate
 
 LineEnding = Literal["LF", "CRLF"]
@@ -117,3 +117,53 @@ EscapeCharacter = Annotated[str, AfterValidator(_one_character)]
 CellText = Annotated[str, AfterValidator(_cell_text)]
 RowNumberName = Annotated[str, AfterValidator(_row_number)]
 Fingerprint = Annotated[str, AfterValidator(_fingerprint)]
+
+
+class AirflowVariable(Strict):
+    """An armored key in an Airflow Variable."""
+
+    variable: VariableName = Field(
+        description="Name of the Airflow Variable that holds the armored key.", examples=["persado_pgp_key"]
+    )
+
+
+class AirflowConnection(Strict):
+    """An armored key in an Airflow connection."""
+
+    connection: ConnectionId = Field(
+        description="Id of the Airflow connection that holds the armored key.", examples=["persado_pgp"]
+    )
+
+
+def _key_file(name: str) -> str:
+    # Do not show the text: it may be a key that was pasted here.
+    if "-----BEGIN" in name:
+        raise mistake("is a key. Save the key as a file in keys/, and write the file's name.")
+    if "/" in name or "\\" in name or name in {"", ".", ".."} or not name.isprintable():
+        raise mistake("expected the name of a file in keys/, without a folder, such as persado.asc.")
+    return name
+
+
+def _key_kind(value: Any) -> str | None:
+    if isinstance(value, str):
+        return "<file>"
+    if isinstance(value, dict):
+        if {"connection", "variable"} <= value.keys():
+            return None
+        return "<connection>" if "connection" in value else "<variable>"
+    if isinstance(value, AirflowConnection):
+        return "<connection>"
+    return "<variable>" if isinstance(value, AirflowVariable) else None
+
+
+PublicKeySource = Annotated[
+    Annotated[str, AfterValidator(_key_file), Tag("<file>")]
+    | Annotated[AirflowVariable, Tag("<variable>")]
+    | Annotated[AirflowConnection, Tag("<connection>")],
+    Discriminator(_key_kind),
+]
+# Never a file: a private key does not belong in the project's folder.
+SigningKeySource = Annotated[
+    Annotated[AirflowVariable, Tag("<variable>")] | Annotated[AirflowConnection, Tag("<connection>")],
+    Discriminator(_key_kind),
+]
