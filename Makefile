@@ -5,7 +5,7 @@ VENV := .venv/bin
 FAST_TESTS := tests/test_walls.py tests/test_without_airflow.py tests/settings tests/pipeline tests/cli \
   $(addprefix --ignore-glob=*/,test_history*.py test_preview*.py test_contract*.py test_quote_modes*.py test_matrix*.py \
   test_same_bytes*.py test_read_back*.py test_streamed*.py pipeline/site/* pipeline/upload/*) \
-  -k "not 4_gib and not 16_bits and not held_in_memory"
+  -k "not 4_gib and not 16_bits and not memory_stays_bounded"
 
 .DEFAULT_GOAL := help
 .PHONY: help run up check test bench soak lint format lock setup clean
