@@ -21,6 +21,7 @@ NAMES = [
     "persado.operators.PersadoEncryptOperator",
     "persado.operators.PersadoExtractOperator",
     "persado.operators.PersadoFormatOperator",
+    "persado.operators.PersadoGateOperator",
     "persado.operators.PersadoOperator",
     "persado.operators.PersadoStageOperator",
     "persado.operators.PersadoSuccessFileOperator",

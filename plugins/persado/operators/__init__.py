@@ -17,6 +17,7 @@ themselves stay in the stage area. A stage with outlet assets adds the
 
 from persado.operators.deliver import PersadoDeliverOperator
 from persado.operators.extract import PersadoExtractOperator
+from persado.operators.gate import PersadoGateOperator
 from persado.operators.stage import PersadoStageOperator
 from persado.operators.staged import PersadoEncodeOperator, PersadoEncryptOperator, PersadoFormatOperator
 from persado.operators.success_file import PersadoSuccessFileOperator
@@ -29,6 +30,7 @@ __all__ = [
     "PersadoEncryptOperator",
     "PersadoExtractOperator",
     "PersadoFormatOperator",
+    "PersadoGateOperator",
     "PersadoOperator",
     "PersadoStageOperator",
     "PersadoSuccessFileOperator",

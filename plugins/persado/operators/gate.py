@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Asset
 
-from persado.operators import PersadoOperator
+from persado.operators.task import PersadoOperator
 from persado.settings import Access
 
 if TYPE_CHECKING:
